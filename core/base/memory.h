@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * memory.h - the VM's allocator, and the four functions every C has.
+ */
+#ifndef GLN_CORE_BASE_MEMORY_H
+#define GLN_CORE_BASE_MEMORY_H
+
+#include <glean/types.h>
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t bytes);
+void *memmove(void *dst, const void *src, size_t bytes);
+void *memset(void *dst, int byte, size_t bytes);
+int memcmp(const void *a, const void *b, size_t bytes);
+
+enum { GLN_CACHE_LINE = 64 };
+
+static inline void *gln_alloc(const struct gln_allocator *from, size_t bytes)
+{
+	return from->alloc(from->ctx, bytes);
+}
+
+static inline void gln_free(const struct gln_allocator *from, void *memory,
+			    size_t bytes)
+{
+	if (memory)
+		from->free(from->ctx, memory, bytes);
+}
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bitmap.h - dirty words under a summary, and the snapshot taken from them.
+ *
+ *   summary   one bit a line: "some word of this line may be set"
+ *      |      1 TiB of 4 KiB pages: 64 KiB
+ *      v
+ *   words     one bit a page, 64 to a word, 8 words (512 pages) to a line
+ *             1 TiB of 4 KiB pages: 32 MiB
+ *
+ *   B1  After a mark has returned, the summary bit of its line is set, unless
+ *       a take that began after the word was set has taken the word.
+ *   B2  A summary bit may be set although its line is empty; a take clears it.
+ *   B3  Bits past nr_pages are never set.
+ *   B4  A snapshot's line holds something only while its "taken" bit is set;
+ *       words elsewhere are leftovers and mean nothing.
+ */
+#ifndef GLN_CORE_BITMAP_BITMAP_H
+#define GLN_CORE_BITMAP_BITMAP_H
+
+#include <glean/types.h>
+
+#include "core/base/atomic.h"
+#include "core/base/bits.h"
+#include "core/base/broken.h"
+#include "core/sync/fence.h"
+
+enum {
+	LINE_WORDS = 8, /* a cache line of words */
+	LINE_WORD_SHIFT = 3,
+	LINE_SHIFT = LINE_WORD_SHIFT + GLN_WORD_SHIFT,
+	LINE_PAGES = 1 << LINE_SHIFT,
+	/* Pages under one word of the summary. */
+	SUMMARY_WORD_SHIFT = LINE_SHIFT + GLN_WORD_SHIFT,
+	SUMMARY_WORD_PAGES = 1 << SUMMARY_WORD_SHIFT,
+};
+
+struct scan_kernel;
+
+/** struct bitmap - live marks: any thread sets, one harvester takes. */
+struct bitmap {
+	uint64_t nr_pages;
+	gln_word *words;
+	gln_word *summary;
+	enum fence_form fence;
+	const struct scan_kernel *kernel;
+};
+
+/** struct snapshot - marks taken; one thread's own, no atomics. */
+struct snapshot {
+	uint64_t nr_pages;
+	uint64_t *words;
+	uint64_t *taken; /* one bit a line, like the summary */
+};
+
+static inline uint64_t bitmap_nr_words(uint64_t nr_pages)
+{
+	return gln_div_up(nr_pages, GLN_WORD_BITS);
+}
+
+/* Words are allocated in whole lines, so that a line can be read as one. */
+static inline uint64_t bitmap_words_bytes(uint64_t nr_pages)
+{
+	return gln_div_up(nr_pages, LINE_PAGES) * LINE_WORDS * GLN_WORD_BYTES;
+}
+
+static inline uint64_t bitmap_nr_summary_words(uint64_t nr_pages)
+{
+	return gln_div_up(nr_pages, SUMMARY_WORD_PAGES);
+}
+
+static inline uint64_t bitmap_summary_bytes(uint64_t nr_pages)
+{
+	return bitmap_nr_summary_words(nr_pages) * GLN_WORD_BYTES;
+}
+
+/* The bits of word @word that stand for pages below @nr_pages. */
+static inline uint64_t bitmap_valid_bits(uint64_t nr_pages, uint64_t word)
+{
+	const uint64_t first = word << GLN_WORD_SHIFT;
+
+	if (first >= nr_pages)
+		return 0;
+	return gln_low_bits(
+		(unsigned int)gln_min(nr_pages - first, GLN_WORD_BITS));
+}
+
+/* Set the summary bit of @line. A set one is left alone, its line shared. */
+static inline void bitmap_summarise(struct bitmap *bm, uint64_t line)
+{
+	gln_word *summary = &bm->summary[line >> GLN_WORD_SHIFT];
+	const uint64_t bit = UINT64_C(1) << line % GLN_WORD_BITS;
+
+	/* Relaxed: mark.2 or mark.3 stands between the word and this load. */
+	if (gln_load_relaxed(summary) & bit)
+		return;
+
+	/* sync mark.4 (acq_rel) -> take.1: the word, then its summary bit. */
+	gln_fetch_or_acq_rel(summary, bit);
+}
+
+/* Set @bits in @word. Returns those that were not set before. */
+static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
+					uint64_t bits)
+{
+	gln_word *const leaf = &bm->words[word];
+	uint64_t fresh;
+
+	if (GLN_BREAK_SUMMARY_FIRST)
+		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
+
+	/*
+	 * sync mark.1 (seq_cst) <-> take.4: the guest's bytes, or the entry
+	 * that lets it write, leave the store buffer before the load below.
+	 * Else a take in between clears the bit and its harvest protects an
+	 * entry that is not writable yet, while we, having seen the bit, leave
+	 * it clear: a lost write, in seconds even on x86
+	 * (tests/stress/lost_write.c).
+	 */
+	glni_fence_light(bm->fence);
+
+	/*
+	 * sync mark.2 (acquire) <- take.3: a word that another marker set after
+	 * a take had left it must not be seen beside that take's old summary.
+	 */
+	fresh = bits & ~gln_load_acquire(leaf);
+	if (fresh) {
+		/*
+		 * sync mark.3 (acq_rel) <-> take.3: guest's bytes, then the
+		 * bit; and if a take came first, its summary's clearing too.
+		 */
+		fresh = bits & ~gln_fetch_or_acq_rel(leaf, bits);
+	}
+	/*
+	 * sync mark.5 (seq_cst) <-> take.2: the word is set before the summary
+	 * is looked at. In the form with a fence each, take exchanges every
+	 * word under a summary bit and the orders above suffice.
+	 */
+	gln_fence_compiler();
+	if (!GLN_BREAK_SUMMARY_FIRST)
+		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
+
+	return fresh;
+}
+
+/** bitmap_mark() - mark one page. True if the mark is new. */
+static inline bool bitmap_mark(struct bitmap *bm, uint64_t page)
+{
+	const uint64_t bit = UINT64_C(1) << page % GLN_WORD_BITS;
+
+	return bitmap_mark_word(bm, page >> GLN_WORD_SHIFT, bit) != 0;
+}
+
+/**
+ * glni_bitmap_mark_range() - mark pages [first, first + count), all of them
+ * below nr_pages. Returns how many marks are new.
+ */
+uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
+				uint64_t count);
+
+/**
+ * glni_bitmap_count() - marks now. Others may be marking: then a guess.
+ */
+uint64_t glni_bitmap_count(const struct bitmap *bm);
+
+/**
+ * struct take_limits - how far a take may go.
+ *
+ * @first:	page to start at.
+ * @end:	page to stop before.
+ * @max_pages:	pages to take at most.
+ * @deadline_ns: clock to stop at, checked between groups of lines; 0: none.
+ */
+struct take_limits {
+	uint64_t first;
+	uint64_t end;
+	uint64_t max_pages;
+	uint64_t deadline_ns;
+};
+
+/** struct take_result - what was taken, and the first page not looked at. */
+struct take_result {
+	uint64_t nr_pages;
+	uint64_t next_page;
+};
+
+/**
+ * glni_bitmap_take() - move marks into the snapshot, whose lines in the range
+ * are empty. One caller at a time; markers may run.
+ *
+ * Makes some progress however tight the limits. The caller issues fence take.4
+ * before it protects what was taken.
+ */
+struct take_result glni_bitmap_take(struct bitmap *bm, struct snapshot *snap,
+				    const struct take_limits *limits);
+
+/**
+ * glni_bitmap_take_bits() - take those of @bits that are set in @word into the
+ * snapshot, where no bit of them is. For clear_dirty_log. Returns them.
+ */
+uint64_t glni_bitmap_take_bits(struct bitmap *bm, struct snapshot *snap,
+			       uint64_t word, uint64_t bits);
+
+/**
+ * glni_snapshot_next_line() - first taken line in [line, end), or end.
+ */
+uint64_t glni_snapshot_next_line(const struct snapshot *snap, uint64_t line,
+				 uint64_t end);
+
+/** snapshot_word() - word @word of the snapshot, 0 where nothing was taken. */
+static inline uint64_t snapshot_word(const struct snapshot *snap, uint64_t word)
+{
+	const uint64_t line = word >> LINE_WORD_SHIFT;
+
+	if (!(snap->taken[line >> GLN_WORD_SHIFT] >> line % GLN_WORD_BITS & 1))
+		return 0;
+	return snap->words[word];
+}
+
+/**
+ * glni_snapshot_drop() - forget pages [first, end) of the snapshot.
+ * glni_snapshot_put_back() - mark them again, then forget them.
+ *
+ * Return how many there were.
+ */
+uint64_t glni_snapshot_drop(struct snapshot *snap, uint64_t first,
+			    uint64_t end);
+uint64_t glni_snapshot_put_back(struct snapshot *snap, struct bitmap *bm,
+				uint64_t first, uint64_t end);
+
+/** glni_snapshot_reset() - forget everything. */
+void glni_snapshot_reset(struct snapshot *snap);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * harvest.c - take, protect, flush; and what becomes of it.
+ */
+#include "core/dirty/harvest.h"
+
+#include "core/base/memory.h"
+
+enum {
+	/* Pages looked at between two readings of the budget: 8 GiB of 4 KiB.
+	 */
+	WINDOW_PAGES = 64 * SUMMARY_WORD_PAGES,
+};
+
+static bool has_cap(const struct gln_harvest *harvest, uint32_t cap)
+{
+	return harvest->backend && (harvest->backend->ops->caps & cap);
+}
+
+struct gln_harvest *glni_harvest_start(struct slot *slot, struct log *log,
+				       struct gln_backend *backend,
+				       struct dirty_stats *stats)
+{
+	struct gln_harvest *const harvest = &log->harvest;
+
+	harvest->backend = backend;
+	harvest->slot = slot;
+	harvest->log = log;
+	harvest->stats = stats;
+	harvest->nr_left = 0;
+	memset(&harvest->report, 0, sizeof(harvest->report));
+	glni_runs_start(&harvest->walk, &log->snap);
+
+	return harvest;
+}
+
+int glni_harvest_collect(struct gln_harvest *harvest, uint64_t first,
+			 uint64_t end)
+{
+	const struct gln_range range = {
+		.first = harvest->slot->face.base + first,
+		.count = end - first,
+	};
+
+	if (!has_cap(harvest, GLN_CAP_COLLECT))
+		return 0;
+	return harvest->backend->ops->collect(harvest->backend,
+					      &harvest->slot->face, range);
+}
+
+/* Where the window that holds @page ends. Without a budget there is but one. */
+static uint64_t window_end(const struct gln_harvest_params *params,
+			   uint64_t page, uint64_t nr_pages)
+{
+	if (!params->max_pages && !params->max_ns)
+		return nr_pages;
+	return gln_min((page / WINDOW_PAGES + 1) * WINDOW_PAGES, nr_pages);
+}
+
+/* Collect and take, window by window, until the budget is spent. */
+static int take_marks(struct gln_harvest *harvest,
+		      const struct gln_harvest_params *params, uint64_t now_ns)
+{
+	struct log *const log = harvest->log;
+	const uint64_t nr_pages = log->live.nr_pages;
+	const uint64_t max_pages =
+		params->max_pages ? params->max_pages : UINT64_MAX;
+	const uint64_t deadline_ns =
+		params->max_ns
+			? now_ns + gln_min(params->max_ns, UINT64_MAX - now_ns)
+			: 0;
+	uint64_t page = params->first_page;
+	bool spent = false;
+
+	while (page < nr_pages && !spent) {
+		const struct take_limits limits = {
+			.first = page,
+			.end = window_end(params, page, nr_pages),
+			.max_pages = max_pages - harvest->report.nr_pages,
+			.deadline_ns = deadline_ns,
+		};
+		const int err =
+			glni_harvest_collect(harvest, limits.first, limits.end);
+		struct take_result result;
+
+		if (err)
+			return err;
+		result = glni_bitmap_take(&log->live, &log->snap, &limits);
+		harvest->report.nr_pages += result.nr_pages;
+		page = result.next_page;
+		spent = harvest->report.nr_pages == max_pages ||
+			(deadline_ns && gln_plat_now_ns() >= deadline_ns);
+	}
+
+	harvest->report.next_page = page;
+	return 0;
+}
+
+/* Protect every run of the snapshot; note it in the flush plan. */
+static int protect(struct gln_harvest *harvest)
+{
+	const bool protects =
+		!GLN_BREAK_NO_PROTECT && has_cap(harvest, GLN_CAP_PROTECT);
+	struct gln_backend_slot *const face = &harvest->slot->face;
+	struct run_walk walk;
+	size_t nr;
+	int err;
+
+	glni_runs_start(&walk, &harvest->log->snap);
+	while ((nr = glni_runs_next(&walk, face->base, harvest->runs,
+				    RUNS_A_CALL))) {
+		for (size_t i = 0; i < nr; i++)
+			glni_flush_add(&harvest->flush, harvest->runs[i]);
+		harvest->report.nr_runs += nr;
+		if (!protects)
+			continue;
+		harvest->report.protect_calls++;
+		err = harvest->backend->ops->protect(harvest->backend, face,
+						     harvest->runs, nr);
+		if (err)
+			return err;
+	}
+
+	return 0;
+}
+
+static int flush(struct gln_harvest *harvest)
+{
+	if (GLN_BREAK_NO_FLUSH || !has_cap(harvest, GLN_CAP_FLUSH))
+		return 0;
+
+	dirty_count(&harvest->stats->flushes, 1);
+	if (harvest->flush.whole_slot)
+		dirty_count(&harvest->stats->whole_slot_flushes, 1);
+	return harvest->backend->ops->flush(
+		harvest->backend, &harvest->slot->face, &harvest->flush);
+}
+
+static int arm(struct gln_harvest *harvest)
+{
+	const uint64_t start_ns = gln_plat_now_ns();
+	uint64_t protected_ns;
+	int err;
+
+	if (!harvest->nr_left ||
+	    !has_cap(harvest, GLN_CAP_PROTECT | GLN_CAP_FLUSH))
+		return 0;
+
+	glni_flush_start(&harvest->flush);
+	err = protect(harvest);
+	protected_ns = gln_plat_now_ns();
+	harvest->report.protect_ns = protected_ns - start_ns;
+	if (err)
+		return err;
+
+	err = flush(harvest);
+	harvest->report.flush_ns = gln_plat_now_ns() - protected_ns;
+	return err;
+}
+
+static void count_harvest(const struct gln_harvest *harvest)
+{
+	struct dirty_stats *const stats = harvest->stats;
+
+	dirty_count(&stats->harvests, 1);
+	dirty_count(&stats->harvested_pages, harvest->report.nr_pages);
+	dirty_count(&stats->harvested_runs, harvest->report.nr_runs);
+	dirty_count(&stats->protect_calls, harvest->report.protect_calls);
+}
+
+int glni_harvest_fail(struct gln_harvest *harvest, int err)
+{
+	harvest->nr_left = harvest->report.nr_pages;
+	glni_harvest_put_back(harvest);
+	dirty_count(&harvest->stats->failed_harvests, 1);
+
+	return err;
+}
+
+int glni_harvest_take(struct gln_harvest *harvest,
+		      const struct gln_harvest_params *params)
+{
+	const uint64_t start_ns = gln_plat_now_ns();
+	int err = take_marks(harvest, params, start_ns);
+
+	/*
+	 * sync take.4 (seq_cst) <-> mark.1: one fence for the whole take puts
+	 * every exchange above before the protection that follows, and before
+	 * every page copy that the caller makes.
+	 */
+	harvest->nr_left = harvest->report.nr_pages;
+	if (harvest->nr_left)
+		glni_fence_heavy(harvest->log->live.fence);
+
+	harvest->report.take_ns = gln_plat_now_ns() - start_ns;
+	if (!err)
+		err = arm(harvest);
+	if (err)
+		return glni_harvest_fail(harvest, err);
+
+	glni_runs_start(&harvest->walk, &harvest->log->snap);
+	count_harvest(harvest);
+	return 0;
+}
+
+void glni_harvest_take_bits(struct gln_harvest *harvest, uint64_t word,
+			    const uint64_t *bits, uint64_t nr_words)
+{
+	struct log *const log = harvest->log;
+
+	for (uint64_t i = 0; i < nr_words; i++) {
+		const uint64_t valid =
+			bitmap_valid_bits(log->live.nr_pages, word + i);
+		uint64_t wanted = gln_le64(bits[i]) & valid;
+
+		if (!wanted)
+			continue;
+		wanted = glni_bitmap_take_bits(&log->live, &log->snap, word + i,
+					       wanted);
+		harvest->report.nr_pages += gln_popcount64(wanted);
+	}
+}
+
+int glni_harvest_clear(struct gln_harvest *harvest)
+{
+	const uint64_t nr_pages = harvest->report.nr_pages;
+	int err;
+
+	harvest->nr_left = nr_pages;
+	/* sync clear.1 (seq_cst) <-> mark.1: as take.4. */
+	if (nr_pages)
+		glni_fence_heavy(harvest->log->live.fence);
+
+	err = arm(harvest);
+	if (err)
+		return glni_harvest_fail(harvest, err);
+
+	count_harvest(harvest);
+	dirty_count(&harvest->stats->cleared_pages, nr_pages);
+	glni_harvest_drop(harvest);
+	return 0;
+}
+
+void glni_harvest_drop(struct gln_harvest *harvest)
+{
+	if (harvest->report.nr_pages)
+		glni_snapshot_reset(&harvest->log->snap);
+	harvest->nr_left = 0;
+}
+
+void glni_harvest_put_back(struct gln_harvest *harvest)
+{
+	struct log *const log = harvest->log;
+
+	if (harvest->nr_left)
+		dirty_count(&harvest->stats->aborted_pages,
+			    glni_snapshot_put_back(&log->snap, &log->live, 0,
+						   log->live.nr_pages));
+	glni_harvest_drop(harvest);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * log.h - the dirty log of one slot: live marks, a snapshot, a transaction.
+ *
+ *   L1  A slot's log pointer is published before its backend starts logging
+ *       and withdrawn after it stops; a grace period follows either way.
+ *   L2  The snapshot is empty unless the slot is claimed.
+ *   L3  All memory a harvest needs is allocated with the log (G6).
+ */
+#ifndef GLN_CORE_DIRTY_LOG_H
+#define GLN_CORE_DIRTY_LOG_H
+
+#include <glean/harvest.h>
+
+#include "core/bitmap/bitmap.h"
+#include "core/slot/slot.h"
+#include "core/wp/flush.h"
+#include "core/wp/runs.h"
+
+enum {
+	/* Runs a call of the backend: amortises it, and fits in a page. */
+	RUNS_A_CALL = 64,
+	/* Bitmap bytes that go over the KVM-shaped edge at once. */
+	STAGING_BYTES = 64 * 1024,
+};
+
+/** struct dirty_stats - what harvests of all slots of a VM add to. */
+struct dirty_stats {
+	gln_word harvests;
+	gln_word harvested_pages;
+	gln_word harvested_runs;
+	gln_word protect_calls;
+	gln_word flushes;
+	gln_word whole_slot_flushes;
+	gln_word aborted_pages;
+	gln_word cleared_pages;
+	gln_word dropped_pages;
+	gln_word failed_harvests;
+	gln_word log_bytes;
+};
+
+/** dirty_count() - add to a counter that several threads write. */
+static inline void dirty_count(gln_word *counter, uint64_t n)
+{
+	/* Relaxed: a count orders nothing. */
+	gln_fetch_add_relaxed(counter, n);
+}
+
+/** struct gln_harvest - a transaction; part of the log, so always there. */
+struct gln_harvest {
+	struct gln_backend *backend; /* NULL: explicit marks only */
+	struct slot *slot;
+	struct log *log;
+	struct dirty_stats *stats;
+	struct gln_harvest_report report;
+	uint64_t nr_left; /* pages not settled */
+	struct run_walk walk;
+	struct gln_flush flush;
+	struct gln_range runs[RUNS_A_CALL];
+};
+
+/** struct log - all of it. */
+struct log {
+	struct bitmap live;
+	struct snapshot snap;
+	struct gln_harvest harvest;
+	uint64_t *staging;
+	size_t staging_bytes;
+	uint64_t bytes; /* all of it, for statistics */
+};
+
+/**
+ * glni_log_create() - an empty log of @nr_pages pages.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int glni_log_create(const struct gln_allocator *from, uint64_t nr_pages,
+		    enum fence_form fence, struct log **log);
+void glni_log_destroy(const struct gln_allocator *from, struct log *log);
+
+/**
+ * slot_log() - the slot's log, or NULL while it is not logged. In a read-side
+ * section, or with the slot claimed.
+ */
+static inline struct log *slot_log(struct slot *slot)
+{
+	/* sync log.1 (acquire) <- log.2: an empty log before its pointer. */
+	return gln_load_acquire(&slot->log);
+}
+
+/** slot_publish_log() - let markers find @log, or NULL. The VM's lock held. */
+static inline void slot_publish_log(struct slot *slot, struct log *log)
+{
+	/* sync log.2 (release) -> log.1: an empty log before its pointer. */
+	gln_store_release(&slot->log, log);
+}
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * slot.h - memslots, and the sorted array of them that readers search.
+ *
+ * A published array is never changed: a writer fills the spare one, publishes
+ * it, waits a grace period, and has the old one to spare. Readers hold
+ * glni_read_lock() for as long as they use a slot they found.
+ */
+#ifndef GLN_CORE_SLOT_SLOT_H
+#define GLN_CORE_SLOT_SLOT_H
+
+#include <glean/backend.h>
+
+#include "core/base/assert.h"
+#include "core/base/atomic.h"
+#include "core/sync/rcu.h"
+
+struct log;
+
+/**
+ * struct slot - a memslot.
+ *
+ * @face:	what the backend sees. All of it but @face.priv is constant.
+ * @log:	its dirty log; NULL while it is not logged.
+ * @claim:	1 while a harvest, or a change that excludes one, holds it.
+ */
+struct slot {
+	struct gln_backend_slot face;
+	_Atomic(struct log *) log;
+	_Atomic uint32_t claim;
+};
+
+/** struct slot_array - slots by ascending base; they do not overlap. */
+struct slot_array {
+	size_t nr_slots;
+	size_t capacity;
+	struct slot *slots[];
+};
+
+/**
+ * struct slot_set - the current array, NULL before the first slot, and a spare
+ * that has room for all slots but one: removing never needs memory.
+ */
+struct slot_set {
+	_Atomic(struct slot_array *) array;
+	struct slot_array *spare;
+};
+
+/**
+ * slot_array_get() - the current array, for a reader in a read-side section
+ * or for the one writer.
+ */
+static inline const struct slot_array *slot_array_get(
+	const struct slot_set *set)
+{
+	/* sync slot.1 (acquire) <- slot.2: slots before their array. */
+	return gln_load_acquire(&set->array);
+}
+
+/** slot_at_or_after() - index of the first slot that ends after @gfn. */
+static inline size_t slot_at_or_after(const struct slot_array *array,
+				      gln_gfn gfn)
+{
+	size_t low = 0;
+	size_t high = array ? array->nr_slots : 0;
+
+	while (low < high) {
+		const size_t mid = low + (high - low) / 2;
+		const struct gln_backend_slot *face = &array->slots[mid]->face;
+
+		if (gfn >= face->base && gfn - face->base >= face->nr_pages)
+			low = mid + 1;
+		else if (gfn >= face->base)
+			return mid;
+		else
+			high = mid;
+	}
+
+	return low;
+}
+
+/** slot_find() - the slot that holds @gfn, or NULL. In a read-side section. */
+static inline struct slot *slot_find(const struct slot_set *set, gln_gfn gfn)
+{
+	const struct slot_array *array = slot_array_get(set);
+	const size_t i = slot_at_or_after(array, gfn);
+
+	if (!array || i == array->nr_slots || gfn < array->slots[i]->face.base)
+		return NULL;
+	return array->slots[i];
+}
+
+/** glni_slot_by_id() - the slot with this id, or NULL. In such a section. */
+struct slot *glni_slot_by_id(const struct slot_set *set, uint32_t id);
+
+/**
+ * glni_slot_set_add() - publish the set with @slot in it.
+ *
+ * Context: the set's one writer.
+ * Return: 0; -EEXIST if the id is taken or frames overlap; -ENOMEM.
+ */
+int glni_slot_set_add(struct slot_set *set, const struct gln_allocator *from,
+		      struct slot *slot);
+
+/**
+ * glni_slot_set_remove() - publish the set without @slot, which is in it, and
+ * wait until no reader can hold it.
+ *
+ * Context: the set's one writer; sleeps.
+ */
+void glni_slot_set_remove(struct slot_set *set, struct slot *slot);
+
+/** glni_slot_set_fini() - free the arrays of a set without slots. */
+void glni_slot_set_fini(struct slot_set *set, const struct gln_allocator *from);
+
+/**
+ * slot_try_claim() - be the one harvester of @slot. False if there is one.
+ */
+static inline bool slot_try_claim(struct slot *slot)
+{
+	uint32_t idle = 0;
+
+	/* sync slot.3 (acquire) <- slot.4: the last harvester's snapshot. */
+	return gln_cas_strong_acquire(&slot->claim, &idle, 1);
+}
+
+/** slot_release() - let the next one in. */
+static inline void slot_release(struct slot *slot)
+{
+	/* sync slot.4 (release) -> slot.3: what we left in the snapshot. */
+	gln_store_release(&slot->claim, 0);
+}
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mark.c - the public ways to mark (G1, G3).
+ */
+#include <glean/dirty.h>
+#include <glean/slot.h>
+
+#include "core/vm/vm.h"
+
+/*
+ * Pages marked within one read-side section: grace periods wait for it, and an
+ * embedder may have preemption off. 64 Mi pages are 8 MiB of bitmap.
+ */
+#define SECTION_PAGES (UINT64_C(1) << 26)
+
+int gln_dirty_mark(struct gln_vm *vm, gln_gfn gfn)
+{
+	return dirty_mark(&vm->slots, gfn);
+}
+
+int gln_vcpu_mark(struct gln_vcpu *vcpu, gln_gfn gfn)
+{
+	const int result = dirty_mark(&vcpu->vm->slots, gfn);
+
+	gln_count(&vcpu->marks, 1);
+	if (result > 0)
+		gln_count(&vcpu->new_marks, 1);
+	return result;
+}
+
+/*
+ * Mark the first pages of *@range that are in a slot, and cut them and the hole
+ * before them off. Leaves *@range empty when there are none.
+ */
+static uint64_t mark_some(struct gln_vm *vm, struct gln_range *range)
+{
+	const struct slot_array *array;
+	struct gln_range part;
+	uint64_t hole, nr = 0;
+	size_t i;
+
+	glni_read_lock();
+	array = slot_array_get(&vm->slots);
+	i = slot_at_or_after(array, range->first);
+	if (!array || i == array->nr_slots) {
+		range->count = 0;
+		goto out;
+	}
+
+	part.first = gln_max(range->first, array->slots[i]->face.base);
+	hole = part.first - range->first;
+	if (hole >= range->count) {
+		range->count = 0;
+		goto out;
+	}
+	part.count = array->slots[i]->face.base +
+		     array->slots[i]->face.nr_pages - part.first;
+	part.count = gln_min(part.count, range->count - hole);
+	part.count = gln_min(part.count, SECTION_PAGES);
+	nr = slot_mark_pages(array->slots[i], part);
+
+	range->first = part.first + part.count;
+	range->count -= hole + part.count;
+out:
+	glni_read_unlock();
+	return nr;
+}
+
+uint64_t gln_dirty_mark_range(struct gln_vm *vm, struct gln_range range)
+{
+	uint64_t nr = 0;
+
+	range.count = gln_min(range.count, UINT64_MAX - range.first);
+	while (range.count)
+		nr += mark_some(vm, &range);
+
+	return nr;
+}
+
+uint64_t gln_dirty_mark_bytes(struct gln_vm *vm, uint64_t gpa, uint64_t bytes)
+{
+	const uint64_t last = gpa + gln_min(bytes, UINT64_MAX - gpa + 1) - 1;
+	const gln_gfn first_gfn = gpa >> vm->page_shift;
+	const gln_gfn last_gfn = last >> vm->page_shift;
+
+	if (!bytes)
+		return 0;
+	return gln_dirty_mark_range(vm,
+				    (struct gln_range){
+					    .first = first_gfn,
+					    .count = last_gfn - first_gfn + 1,
+				    });
+}
+
+/* Merge words [word, end) of the log; @bits begins at @word. */
+static void merge_words(struct log *log, uint64_t word, uint64_t end,
+			const uint64_t *bits, uint64_t end_page)
+{
+	for (uint64_t i = word; i < end; i++) {
+		const uint64_t some = gln_le64(bits[i - word]) &
+				      bitmap_valid_bits(end_page, i);
+
+		if (some)
+			bitmap_mark_word(&log->live, i, some);
+	}
+}
+
+/* Merge what fits in a section. Returns how many pages, or an error. */
+static int64_t merge_some(struct gln_vm *vm, uint32_t id, uint64_t first_page,
+			  const uint64_t *bits, uint64_t nr_pages)
+{
+	const uint64_t some = gln_min(nr_pages, SECTION_PAGES);
+	int64_t result = -ENOENT;
+	struct slot *slot;
+	struct log *log;
+
+	glni_read_lock();
+	slot = glni_slot_by_id(&vm->slots, id);
+	log = slot ? slot_log(slot) : NULL;
+	if (!log)
+		goto out;
+
+	result = -EINVAL;
+	if (first_page % GLN_WORD_BITS || first_page > slot->face.nr_pages ||
+	    nr_pages > slot->face.nr_pages - first_page)
+		goto out;
+
+	merge_words(log, first_page >> GLN_WORD_SHIFT,
+		    bitmap_nr_words(first_page + some), bits,
+		    first_page + some);
+	result = (int64_t)some;
+out:
+	glni_read_unlock();
+	return result;
+}
+
+int gln_dirty_merge(struct gln_vm *vm, uint32_t id, uint64_t first_page,
+		    const uint64_t *bits, uint64_t nr_pages)
+{
+	if (id >= GLN_SLOT_IDS)
+		return -EINVAL;
+
+	do {
+		const int64_t done =
+			merge_some(vm, id, first_page, bits, nr_pages);
+
+		if (done < 0)
+			return (int)done;
+		first_page += (uint64_t)done;
+		nr_pages -= (uint64_t)done;
+		bits += (uint64_t)done >> GLN_WORD_SHIFT;
+	} while (nr_pages);
+
+	return 0;
+}

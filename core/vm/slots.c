@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * slots.c - add and remove memslots while vCPUs mark.
+ */
+#include <glean/slot.h>
+
+#include "core/vm/vm.h"
+
+/* A backend says that its MMU let a page be written. */
+static void mark_from_backend(struct gln_backend_slot *face, gln_gfn first,
+			      uint64_t count)
+{
+	struct slot *const slot = gln_container_of(face, struct slot, face);
+
+	glni_read_lock();
+	slot_mark_pages(slot, (struct gln_range){first, count});
+	glni_read_unlock();
+}
+
+/* Frames are below 2^(64 - page_shift): their addresses fit in 64 bits. */
+static bool params_are_valid(const struct gln_vm *vm,
+			     const struct gln_slot_params *params)
+{
+	const uint64_t nr_frames = UINT64_C(1) << (64 - vm->page_shift);
+
+	return params->id < GLN_SLOT_IDS && params->nr_pages > 0 &&
+	       params->base < nr_frames &&
+	       params->nr_pages <= nr_frames - params->base;
+}
+
+static struct slot *slot_new(struct gln_vm *vm,
+			     const struct gln_slot_params *params)
+{
+	struct slot *const slot = gln_alloc(&vm->allocator, sizeof(*slot));
+
+	if (!slot)
+		return NULL;
+	slot->face = (struct gln_backend_slot){
+		.id = params->id,
+		.page_shift = vm->page_shift,
+		.base = params->base,
+		.nr_pages = params->nr_pages,
+		.hva = params->hva,
+		.mark = mark_from_backend,
+	};
+
+	return slot;
+}
+
+static int attach(struct gln_vm *vm, struct slot *slot)
+{
+	if (!vm->backend || !vm->backend->ops->attach)
+		return 0;
+	return vm->backend->ops->attach(vm->backend, &slot->face);
+}
+
+static void detach(struct gln_vm *vm, struct slot *slot)
+{
+	if (vm->backend && vm->backend->ops->detach)
+		vm->backend->ops->detach(vm->backend, &slot->face);
+}
+
+int gln_slot_add(struct gln_vm *vm, const struct gln_slot_params *theirs)
+{
+	struct gln_slot_params params;
+	struct slot *slot;
+	int err;
+
+	if (!vm_copy_params(&params, sizeof(params), theirs) ||
+	    !params_are_valid(vm, &params))
+		return -EINVAL;
+
+	gln_plat_mutex_lock(&vm->lock);
+	err = -ENOMEM;
+	slot = slot_new(vm, &params);
+	if (!slot)
+		goto out;
+	err = attach(vm, slot);
+	if (err)
+		goto free;
+	err = glni_slot_set_add(&vm->slots, &vm->allocator, slot);
+	if (!err)
+		goto out;
+
+	detach(vm, slot);
+free:
+	gln_free(&vm->allocator, slot, sizeof(*slot));
+out:
+	gln_plat_mutex_unlock(&vm->lock);
+	return err;
+}
+
+int glni_vm_claim(struct gln_vm *vm, uint32_t id, struct slot **out)
+{
+	struct slot *slot;
+	int err = 0;
+
+	if (id >= GLN_SLOT_IDS)
+		return -EINVAL;
+
+	glni_read_lock();
+	slot = glni_slot_by_id(&vm->slots, id);
+	if (!slot)
+		err = -ENOENT;
+	else if (!slot_try_claim(slot))
+		err = -EBUSY;
+	else
+		*out = slot;
+	glni_read_unlock();
+
+	return err;
+}
+
+void glni_vm_remove_slot(struct gln_vm *vm, struct slot *slot)
+{
+	glni_slot_set_remove(&vm->slots, slot);
+	if (slot_log(slot))
+		glni_vm_stop_logging(vm, slot);
+	detach(vm, slot);
+	gln_free(&vm->allocator, slot, sizeof(*slot));
+}
+
+int gln_slot_remove(struct gln_vm *vm, uint32_t id)
+{
+	struct slot *slot;
+	int err;
+
+	gln_plat_mutex_lock(&vm->lock);
+	err = glni_vm_claim(vm, id, &slot);
+	if (!err)
+		glni_vm_remove_slot(vm, slot);
+	gln_plat_mutex_unlock(&vm->lock);
+
+	return err;
+}

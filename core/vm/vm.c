@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vm.c - make and destroy a VM; register its vCPUs.
+ */
+#include "core/vm/vm.h"
+
+#define TEXT_OF(x) #x
+#define VERSION_TEXT(major, minor, patch) \
+	TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+
+const char *gln_version(void)
+{
+	return VERSION_TEXT(GLN_VERSION_MAJOR, GLN_VERSION_MINOR,
+			    GLN_VERSION_PATCH);
+}
+
+static void *platform_alloc(void *ctx, size_t bytes)
+{
+	(void)ctx;
+	return gln_plat_alloc(bytes);
+}
+
+static void platform_free(void *ctx, void *memory, size_t bytes)
+{
+	(void)ctx;
+	gln_plat_free(memory, bytes);
+}
+
+static const struct gln_allocator platform_allocator = {
+	.alloc = platform_alloc,
+	.free = platform_free,
+};
+
+static bool backend_is_whole(const struct gln_backend *backend)
+{
+	const struct gln_backend_ops *ops;
+
+	if (!backend)
+		return true;
+	ops = backend->ops;
+	if (!ops)
+		return false;
+	return (!(ops->caps & GLN_CAP_PROTECT) || ops->protect) &&
+	       (!(ops->caps & GLN_CAP_COLLECT) || ops->collect) &&
+	       (!(ops->caps & GLN_CAP_FLUSH) || ops->flush) &&
+	       (!(ops->caps & (GLN_CAP_PROTECT | GLN_CAP_COLLECT)) ||
+		ops->log_start);
+}
+
+static bool params_are_valid(const struct gln_vm_params *params)
+{
+	const struct gln_allocator *const allocator = params->allocator;
+
+	return params->page_shift >= GLN_PAGE_SHIFT_MIN &&
+	       params->page_shift <= GLN_PAGE_SHIFT_MAX &&
+	       !(params->flags & ~GLN_VM_FULL_FENCE) &&
+	       backend_is_whole(params->backend) &&
+	       (!allocator || (allocator->alloc && allocator->free));
+}
+
+int gln_vm_create(const struct gln_vm_params *theirs, struct gln_vm **out)
+{
+	struct gln_vm_params params;
+	const struct gln_allocator *allocator = &platform_allocator;
+	struct gln_vm *vm;
+	int err;
+
+	if (!vm_copy_params(&params, sizeof(params), theirs))
+		return -EINVAL;
+	if (!params.page_shift)
+		params.page_shift = GLN_PAGE_SHIFT_MIN;
+	if (!params_are_valid(&params))
+		return -EINVAL;
+	if (params.allocator)
+		allocator = params.allocator;
+
+	vm = gln_alloc(allocator, sizeof(*vm));
+	if (!vm)
+		return -ENOMEM;
+	err = gln_plat_mutex_init(&vm->lock);
+	if (err) {
+		gln_free(allocator, vm, sizeof(*vm));
+		return err;
+	}
+
+	vm->allocator = *allocator;
+	vm->backend = params.backend;
+	vm->page_shift = params.page_shift;
+	vm->fence = params.flags & GLN_VM_FULL_FENCE ? FENCE_BOTH
+						     : glni_fence_form();
+	*out = vm;
+	return 0;
+}
+
+static bool is_in_use(struct gln_vm *vm)
+{
+	const struct slot_array *const array = slot_array_get(&vm->slots);
+
+	if (vm->vcpus)
+		return true;
+	/* Relaxed: the caller says that nobody else is here. */
+	for (size_t i = 0; array && i < array->nr_slots; i++)
+		if (gln_load_relaxed(&array->slots[i]->claim))
+			return true;
+
+	return false;
+}
+
+int gln_vm_destroy(struct gln_vm *vm)
+{
+	const struct slot_array *array;
+	struct gln_allocator allocator;
+
+	if (is_in_use(vm))
+		return -EBUSY;
+
+	gln_plat_mutex_lock(&vm->lock);
+	while ((array = slot_array_get(&vm->slots)) && array->nr_slots) {
+		struct slot *const slot = array->slots[array->nr_slots - 1];
+
+		slot_try_claim(slot);
+		glni_vm_remove_slot(vm, slot);
+	}
+	gln_plat_mutex_unlock(&vm->lock);
+
+	allocator = vm->allocator;
+	glni_slot_set_fini(&vm->slots, &allocator);
+	gln_plat_mutex_fini(&vm->lock);
+	gln_free(&allocator, vm, sizeof(*vm));
+	return 0;
+}
+
+static struct gln_vcpu **find_vcpu(struct gln_vm *vm, uint32_t id)
+{
+	struct gln_vcpu **link = &vm->vcpus;
+
+	while (*link && (*link)->id != id)
+		link = &(*link)->next;
+
+	return link;
+}
+
+/* Enter the RCU registry now, so that no mark will have to. */
+static void register_reader(void)
+{
+	glni_read_lock();
+	glni_read_unlock();
+}
+
+int gln_vcpu_register(struct gln_vm *vm, uint32_t id, struct gln_vcpu **out)
+{
+	struct gln_vcpu *vcpu = NULL;
+	int err = -EEXIST;
+
+	register_reader();
+	gln_plat_mutex_lock(&vm->lock);
+	if (*find_vcpu(vm, id))
+		goto out;
+
+	err = -ENOMEM;
+	vcpu = gln_alloc(&vm->allocator, sizeof(*vcpu));
+	if (!vcpu)
+		goto out;
+
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->next = vm->vcpus;
+	vm->vcpus = vcpu;
+	*out = vcpu;
+	err = 0;
+out:
+	gln_plat_mutex_unlock(&vm->lock);
+	return err;
+}
+
+void gln_vcpu_unregister(struct gln_vcpu *vcpu)
+{
+	struct gln_vm *const vm = vcpu->vm;
+
+	gln_plat_mutex_lock(&vm->lock);
+	*find_vcpu(vm, vcpu->id) = vcpu->next;
+	/* Relaxed: nobody uses the vCPU any more. */
+	vm->gone_marks += gln_load_relaxed(&vcpu->marks);
+	vm->gone_new_marks += gln_load_relaxed(&vcpu->new_marks);
+	gln_free(&vm->allocator, vcpu, sizeof(*vcpu));
+	gln_plat_mutex_unlock(&vm->lock);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * flush.h - collect what a harvest reaped into a flush plan (G8).
+ */
+#ifndef GLN_CORE_WP_FLUSH_H
+#define GLN_CORE_WP_FLUSH_H
+
+#include <glean/backend.h>
+
+/** glni_flush_start() - an empty plan. */
+void glni_flush_start(struct gln_flush *flush);
+
+/**
+ * glni_flush_add() - add a range behind all others. When the plan is full it
+ * becomes a flush of the whole slot.
+ */
+void glni_flush_add(struct gln_flush *flush, struct gln_range range);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * backend.h - what a second-stage MMU must supply, and what it gets.
+ *
+ * The core and a backend meet here and nowhere else: the core never names a
+ * backend, a backend never sees the dirty log. A stranger can write one from
+ * this page; backends/ref is the shortest example.
+ *
+ * The two orders that lose no write (G1):
+ *
+ *   a guest write faults             a harvest
+ *     1 make the entry writable        1 take the marks
+ *     2 mark the frame                 2 protect exactly the pages taken
+ *     3 let the guest go on            3 flush
+ *
+ * Steps 1 and 2 on the left may not change places: a harvest between them
+ * would take the mark, find nothing to protect, and leave the page writable
+ * and unmarked for ever.
+ */
+#ifndef GLN_BACKEND_H
+#define GLN_BACKEND_H
+
+#include <glean/types.h>
+
+GLN_BEGIN_DECLS
+
+/**
+ * enum gln_cap - what a backend can do. The core tests these, never a name.
+ *
+ * @GLN_CAP_PROTECT:	@protect makes the next write of a page fault, and the
+ *			fault marks the page.
+ * @GLN_CAP_COLLECT:	dirty state is kept elsewhere (hardware, kernel);
+ *			@collect marks what was written and arms it again.
+ * @GLN_CAP_FLUSH:	translations are cached: @flush must follow @protect.
+ *
+ * With neither PROTECT nor COLLECT the backend cannot log: gln_log_enable()
+ * answers -ENOTSUP. A VM without a backend logs explicit marks only.
+ */
+enum gln_cap {
+	GLN_CAP_PROTECT = 1 << 0,
+	GLN_CAP_COLLECT = 1 << 1,
+	GLN_CAP_FLUSH = 1 << 2,
+};
+
+/**
+ * struct gln_backend_slot - a memslot, as a backend sees it.
+ *
+ * Everything but @priv is constant from attach to detach and belongs to the
+ * core. @priv is the backend's.
+ *
+ * @mark: note that frames [first, first + count) may now be written. Any
+ *	  thread, signal handlers included, between attach and detach; takes no
+ *	  lock, allocates nothing (G3). What lies outside the slot is ignored.
+ */
+struct gln_backend_slot {
+	uint32_t id;
+	unsigned int page_shift;
+	gln_gfn base;
+	uint64_t nr_pages;
+	void *hva; /* host address of the first page, or NULL */
+	void *priv;
+	void (*mark)(struct gln_backend_slot *slot, gln_gfn first,
+		     uint64_t count);
+};
+
+/** Ranges a flush plan names before it becomes a flush of the whole slot. */
+#define GLN_FLUSH_RANGES 64
+
+/**
+ * struct gln_flush - what a harvest reaped, and so what must be flushed.
+ *
+ * The core fills it from the bits it took, not from the entries that changed
+ * (G8): an entry found read-only proves nothing about a TLB.
+ *
+ * @nr_pages:	pages named, for a backend that prices a flush.
+ * @whole_slot:	@ranges overflowed: flush all of the slot.
+ * @nr_ranges:	ranges in use, ascending, disjoint, none touching the next.
+ */
+struct gln_flush {
+	uint64_t nr_pages;
+	bool whole_slot;
+	unsigned int nr_ranges;
+	struct gln_range ranges[GLN_FLUSH_RANGES];
+};
+
+struct gln_backend;
+
+/** Pages start out marked: they need no protection before they are taken. */
+#define GLN_LOG_START_ALL_MARKED (1U << 0)
+
+/**
+ * struct gln_backend_ops - an MMU, as the core drives it.
+ *
+ * For every call: pointers are valid and ranges lie in the slot. Calls that
+ * return int return 0 or a negative errno and leave things as they were, except
+ * where noted. attach, detach, log_start and log_stop are serialised by the VM
+ * and may allocate. protect, flush and collect come from one harvester a slot,
+ * may run beside guest writes, and never allocate (G6). NULL is allowed for a
+ * member whose capability is absent, and for attach, detach and log_stop.
+ *
+ * @attach:	a slot appears; nothing is logged yet.
+ * @detach:	the slot goes; on return @slot->mark is not called again.
+ * @log_start:	from the return on, every guest write to a page that is not
+ *		marked reaches @slot->mark (PROTECT) or the next @collect.
+ *		@flags: GLN_LOG_START_*.
+ * @log_stop:	no write needs to be noticed any more.
+ * @protect:	make writes to @ranges fault. Idempotent. @ranges are maximal
+ *		runs of reaped pages, ascending (G4). May have protected some
+ *		of them when it fails: the core puts all marks back.
+ * @flush:	on return nobody writes through a translation in @flush.
+ * @collect:	mark every page of @range written since it was last armed, and
+ *		arm it again before the mark is made. What it marked stays
+ *		marked when it fails.
+ */
+struct gln_backend_ops {
+	const char *name;
+	uint32_t caps; /* enum gln_cap */
+	int (*attach)(struct gln_backend *be, struct gln_backend_slot *slot);
+	void (*detach)(struct gln_backend *be, struct gln_backend_slot *slot);
+	int (*log_start)(struct gln_backend *be, struct gln_backend_slot *slot,
+			 uint32_t flags);
+	void (*log_stop)(struct gln_backend *be, struct gln_backend_slot *slot);
+	int (*protect)(struct gln_backend *be, struct gln_backend_slot *slot,
+		       const struct gln_range *ranges, size_t nr_ranges);
+	int (*flush)(struct gln_backend *be, struct gln_backend_slot *slot,
+		     const struct gln_flush *flush);
+	int (*collect)(struct gln_backend *be, struct gln_backend_slot *slot,
+		       struct gln_range range);
+};
+
+/** struct gln_backend - embed it first in the backend's own structure. */
+struct gln_backend {
+	const struct gln_backend_ops *ops;
+};
+
+GLN_END_DECLS
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * glean.h - all of glean at once, in the order to read it.
+ */
+#ifndef GLN_GLEAN_H
+#define GLN_GLEAN_H
+
+#include <glean/types.h>
+#include <glean/vm.h>
+#include <glean/slot.h>
+#include <glean/log.h>
+#include <glean/dirty.h>
+#include <glean/harvest.h>
+#include <glean/stats.h>
+#include <glean/backend.h>
+#include <glean/process.h>
+#include <glean/ref.h>
+#include <glean/host.h>
+
+#endif

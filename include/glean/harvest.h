@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * harvest.h - take the dirty pages of a memslot as a transaction, losing none.
+ *
+ *   G1  No lost write: marks are taken, pages protected, translations flushed,
+ *       in this order, before begin returns. Copy the pages after it.
+ *   G4  Exact runs: what is protected, and what next() gives, are maximal runs
+ *       of dirty pages; never a clean page between them.
+ *   G5  Begin, walk, commit or abort, in part or in whole. After an abort, or
+ *       any error, every mark not committed is back.
+ *   G6  Nothing here allocates.
+ *   G7  A harvest takes a budget and a cursor; it can stop and go on.
+ *   G8  Once begin has returned, no vCPU can write a reported page without
+ *       marking it again.
+ *
+ *	struct gln_harvest_params params = {
+ *		.struct_bytes = sizeof(params),
+ *	};
+ *	struct gln_harvest *harvest;
+ *	struct gln_range run[64];
+ *	size_t nr;
+ *
+ *	err = gln_harvest_begin(vm, slot, &params, &harvest);
+ *	while ((nr = gln_harvest_next(harvest, run, 64)))
+ *		copied = copied && copy_pages(run, nr);
+ *	if (copied)
+ *		gln_harvest_commit(harvest);
+ *	else
+ *		gln_harvest_abort(harvest);
+ */
+#ifndef GLN_HARVEST_H
+#define GLN_HARVEST_H
+
+#include <glean/types.h>
+
+GLN_BEGIN_DECLS
+
+struct gln_vm;
+struct gln_harvest;
+
+/**
+ * struct gln_harvest_params - how much to take, and from where.
+ *
+ * @struct_bytes: sizeof(struct gln_harvest_params).
+ * @first_page:	page of the slot to start at: 0, or an earlier harvest's
+ *		gln_harvest_report.next_page.
+ * @max_pages:	take at most so many pages; 0 is no limit.
+ * @max_ns:	stop looking for pages after so long; 0 is no limit. Read once
+ *		every few thousand pages, and always after some progress;
+ *		protecting and flushing what was taken comes on top.
+ */
+struct gln_harvest_params {
+	size_t struct_bytes;
+	uint64_t first_page;
+	uint64_t max_pages;
+	uint64_t max_ns;
+};
+
+/**
+ * struct gln_harvest_report - what begin did.
+ *
+ * @struct_bytes: set by the caller; members beyond it are not written.
+ * @nr_pages:	pages taken.
+ * @nr_runs:	maximal runs handed to the backend; 0 where it has nothing to
+ *		protect or flush.
+ * @next_page:	where a harvest that goes on must start; the slot's number of
+ *		pages when this one reached the end.
+ * @take_ns:	collecting and taking marks.
+ * @protect_ns:	making pages not writable.
+ * @flush_ns:	flushing translations.
+ * @protect_calls: calls of the backend, each with a vector of runs.
+ */
+struct gln_harvest_report {
+	size_t struct_bytes;
+	uint64_t nr_pages;
+	uint64_t nr_runs;
+	uint64_t next_page;
+	uint64_t take_ns;
+	uint64_t protect_ns;
+	uint64_t flush_ns;
+	uint64_t protect_calls;
+};
+
+/**
+ * gln_harvest_begin() - take marks, protect the pages, flush.
+ * @id:		slot to harvest.
+ * @params:	budget and cursor.
+ * @harvest:	the transaction; lives until its commit or abort.
+ *
+ * Context: any thread that may sleep in the backend; one harvest a slot at a
+ * time, others on other slots.
+ * Return: 0; -EINVAL for a wrong @struct_bytes, an id out of bounds or a
+ * @first_page past the slot's end; -ENOENT if there is no such slot or it is
+ * not logged; -EBUSY if a harvest of it is open; or what the backend's collect,
+ * protect or flush said. On failure every mark is back and @harvest untouched.
+ */
+GLN_PUBLIC int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
+				 const struct gln_harvest_params *params,
+				 struct gln_harvest **harvest);
+
+/**
+ * gln_harvest_report() - what begin did, in figures.
+ *
+ * Context: the harvester.
+ * Return: 0; -EINVAL if @report->struct_bytes is smaller than the member itself
+ * or larger than this library knows.
+ */
+GLN_PUBLIC int gln_harvest_report(const struct gln_harvest *harvest,
+				  struct gln_harvest_report *report);
+
+/**
+ * gln_harvest_next() - the next runs of pages taken, ascending.
+ * @ranges:	room for @max_ranges; in frames of the guest, not of the slot.
+ *
+ * A run is cut only where it was committed or aborted in part. The walk is over
+ * what was not settled yet; it starts over after gln_harvest_rewind().
+ *
+ * Context: the harvester.
+ * Return: how many ranges were written; 0 at the end, or if @max_ranges is 0.
+ */
+GLN_PUBLIC size_t gln_harvest_next(struct gln_harvest *harvest,
+				   struct gln_range *ranges, size_t max_ranges);
+
+/**
+ * gln_harvest_rewind() - walk from the first unsettled page again.
+ *
+ * Context: the harvester.
+ */
+GLN_PUBLIC void gln_harvest_rewind(struct gln_harvest *harvest);
+
+/**
+ * gln_harvest_commit_range() - these pages were dealt with; forget them.
+ * gln_harvest_abort_range() - these were not; mark them again.
+ *
+ * What of @range is not in the harvest, or was settled before, is left alone.
+ *
+ * Context: the harvester.
+ * Return: pages settled.
+ */
+GLN_PUBLIC uint64_t gln_harvest_commit_range(struct gln_harvest *harvest,
+					     struct gln_range range);
+GLN_PUBLIC uint64_t gln_harvest_abort_range(struct gln_harvest *harvest,
+					    struct gln_range range);
+
+/**
+ * gln_harvest_commit() - all that is left was dealt with; end the harvest.
+ * gln_harvest_abort() - all that is left was not; mark it again and end.
+ *
+ * Context: the harvester. @harvest is gone afterwards.
+ */
+GLN_PUBLIC void gln_harvest_commit(struct gln_harvest *harvest);
+GLN_PUBLIC void gln_harvest_abort(struct gln_harvest *harvest);
+
+GLN_END_DECLS
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vm.h - a guest: its memslots, its vCPUs, its dirty log.
+ *
+ * One VM owns slots (slot.h), logs them (log.h), takes marks (dirty.h) and
+ * gives them out (harvest.h). Objects of two VMs share nothing.
+ *
+ *   may run together       mark  harvest  slot add/remove  log on/off  stats
+ *     mark                 yes   yes      yes              yes         yes
+ *     harvest, same slot         -EBUSY   -EBUSY           -EBUSY      yes
+ *     harvest, other slot        yes      yes              yes         yes
+ *     slot add/remove                     in turn          in turn     yes
+ *     destroy              none of these; the caller sees to it
+ */
+#ifndef GLN_VM_H
+#define GLN_VM_H
+
+#include <glean/types.h>
+
+GLN_BEGIN_DECLS
+
+struct gln_backend;
+struct gln_vm;
+struct gln_vcpu;
+
+/** Page shifts from 4 KiB to 64 KiB: the base granules of x86, Arm, POWER. */
+#define GLN_PAGE_SHIFT_MIN 12U
+#define GLN_PAGE_SHIFT_MAX 16U
+
+/**
+ * Order marks by full fences although the platform offers a heavy one: for a
+ * VM some of whose marking threads the heavy fence does not reach.
+ */
+#define GLN_VM_FULL_FENCE (1U << 0)
+
+/**
+ * struct gln_vm_params - how to make a VM. Zeroed members take the default.
+ *
+ * @struct_bytes:	sizeof(struct gln_vm_params): lets the structure grow.
+ * @page_shift:		log2 of the page size in bytes; 0 means 12.
+ * @flags:		GLN_VM_*.
+ * @backend:		the MMU; NULL logs explicit marks only. Must outlive the
+ *			VM; one VM a backend.
+ * @allocator:		memory for slots and logs; NULL is the platform's. Must
+ *			outlive the VM.
+ */
+struct gln_vm_params {
+	size_t struct_bytes;
+	unsigned int page_shift;
+	uint32_t flags;
+	struct gln_backend *backend;
+	const struct gln_allocator *allocator;
+};
+
+/**
+ * gln_vm_create() - make a VM without slots or vCPUs.
+ *
+ * Context: any thread; may allocate and sleep.
+ * Return: 0; -EINVAL for a wrong @struct_bytes, page shift or flag, or a
+ * backend that claims a capability without its call; -ENOMEM. @vm is untouched
+ * on failure.
+ */
+GLN_PUBLIC int gln_vm_create(const struct gln_vm_params *params,
+			     struct gln_vm **vm);
+
+/**
+ * gln_vm_destroy() - remove all slots and free the VM.
+ *
+ * Context: the caller has seen to it that nobody else uses @vm; may sleep.
+ * Return: 0; -EBUSY, nothing changed, while a vCPU is registered or a harvest
+ * is open.
+ */
+GLN_PUBLIC int gln_vm_destroy(struct gln_vm *vm);
+
+/**
+ * gln_vcpu_register() - announce the calling thread as a vCPU.
+ *
+ * Any thread may mark without it. A registered one has its own statistics, and
+ * has paid beforehand for what a thread's first mark costs (it enters the RCU
+ * registry, which takes a mutex once a thread).
+ *
+ * @id:		the embedder's number for it, unique in @vm.
+ *
+ * Context: the thread that will run the vCPU; may allocate and sleep.
+ * Return: 0; -EEXIST if @id is registered; -ENOMEM. @vcpu is untouched on
+ * failure.
+ */
+GLN_PUBLIC int gln_vcpu_register(struct gln_vm *vm, uint32_t id,
+				 struct gln_vcpu **vcpu);
+
+/**
+ * gln_vcpu_unregister() - take a vCPU out again. Its counts stay in the VM's.
+ *
+ * Context: any thread, when nobody uses @vcpu; may sleep.
+ */
+GLN_PUBLIC void gln_vcpu_unregister(struct gln_vcpu *vcpu);
+
+/**
+ * gln_version() - version of the library, "major.minor.patch".
+ *
+ * Context: any.
+ */
+GLN_PUBLIC const char *gln_version(void);
+
+GLN_END_DECLS
+
+#endif
