@@ -44,13 +44,16 @@ static uint32_t count(hwloc_topology_t topology, hwloc_obj_type_t type)
 static void look(hwloc_topology_t topology, struct gln_host_info *info)
 {
 	const long page_bytes = sysconf(_SC_PAGESIZE);
+	const long nr_pages = sysconf(_SC_PHYS_PAGES);
 
 	snprintf(info->cpu_model, sizeof(info->cpu_model), "%s",
 		 cpu_model(topology));
 	info->nr_cpus = count(topology, HWLOC_OBJ_PU);
 	info->nr_numa_nodes = count(topology, HWLOC_OBJ_NUMANODE);
-	info->memory_bytes = hwloc_get_root_obj(topology)->total_memory;
 	info->page_bytes = page_bytes > 0 ? (uint64_t)page_bytes : 0;
+	/* Not hwloc's sum of the nodes: it misses memory added since boot. */
+	info->memory_bytes =
+		nr_pages > 0 ? (uint64_t)nr_pages * info->page_bytes : 0;
 	info->l1d_bytes = cache_bytes(topology, HWLOC_OBJ_L1CACHE);
 	info->l2_bytes = cache_bytes(topology, HWLOC_OBJ_L2CACHE);
 	info->l3_bytes = cache_bytes(topology, HWLOC_OBJ_L3CACHE);
