@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * guest.h - a guest of real memory: what it has, and a second region of the
+ * same size that it is copied to.
+ */
+#ifndef BENCH_GLEAN_GUEST_H
+#define BENCH_GLEAN_GUEST_H
+
+#include <stdint.h>
+
+/**
+ * Its first frame. Neither 0 nor a multiple of 64, so that a page of the slot
+ * taken for a frame of the guest, or the reverse, shows.
+ */
+#define GUEST_BASE_GFN UINT64_C(0x1001)
+
+/** struct guest - its memory; both regions are page aligned. */
+struct guest {
+	uint64_t nr_pages;
+	uint64_t page_bytes;
+	unsigned char *memory;
+	unsigned char *copy;
+};
+
+/**
+ * guest_memory_needed() - bytes of memory that such a guest takes, its copy
+ * and the page tables included.
+ * guest_memory_largest() - the largest guest, in bytes, that so much will do
+ * for. guest_memory_available() - bytes that this machine, or the control group
+ * this process is in, can give; UINT64_MAX if it does not say.
+ */
+uint64_t guest_memory_needed(uint64_t memory_bytes);
+uint64_t guest_memory_largest(uint64_t available_bytes);
+uint64_t guest_memory_available(void);
+
+/**
+ * guest_create() - map both regions, nothing in them yet.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int guest_create(struct guest *guest, uint64_t memory_bytes,
+		 uint64_t page_bytes);
+void guest_destroy(struct guest *guest);
+
+/**
+ * guest_fill() - give every page contents of its own, and the copy its memory.
+ *
+ * Return: 0; -EINTR if a signal came.
+ */
+int guest_fill(struct guest *guest);
+
+/** guest_page() - address of a page; copy_page() - of its copy. */
+static inline unsigned char *guest_page(const struct guest *guest,
+					uint64_t page)
+{
+	return guest->memory + page * guest->page_bytes;
+}
+
+static inline unsigned char *guest_copy_page(const struct guest *guest,
+					     uint64_t page)
+{
+	return guest->copy + page * guest->page_bytes;
+}
+
+#endif

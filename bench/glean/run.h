@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run.h - what `glean run` was asked, and what came of it.
+ */
+#ifndef BENCH_GLEAN_RUN_H
+#define BENCH_GLEAN_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <glean/process.h>
+
+#include "bench/glean/pattern.h"
+#include "bench/glean/precopy.h"
+
+enum backend_kind { BACKEND_PROCESS, BACKEND_REF, NR_BACKENDS };
+
+/** Their names, and NULL after the last. */
+extern const char *const backend_names[NR_BACKENDS + 1];
+
+/** struct run_options - the command line of `glean run`, checked. */
+struct run_options {
+	uint64_t memory_bytes;
+	uint64_t page_bytes; /* of the host; no option */
+	uint64_t nr_vcpus;
+	enum pattern_kind pattern;
+	uint64_t pages_per_s;
+	uint64_t downtime_ms;
+	uint64_t max_rounds;
+	enum backend_kind backend;
+	enum gln_tracker tracker;
+	uint64_t seed;
+	bool json;
+	bool quiet;
+	bool plain; /* no colour, even on a terminal */
+};
+
+/**
+ * run_options_read() - read and check the command line.
+ *
+ * Return: STATUS_OK; or, after a complaint or the help, the exit status. @help
+ * is set if it was the help.
+ */
+int run_options_read(int argc, char **argv, struct run_options *options,
+		     bool *help);
+
+/**
+ * struct run_result - how it went.
+ *
+ * @tracker:	name of the tracker in use, "none" for the oracle.
+ * @reason:	why it was taken.
+ * @mismatched_pages: pages of the copy that differ from the guest's.
+ */
+struct run_result {
+	const char *tracker;
+	char reason[GLN_REASON_BYTES];
+	struct precopy job;
+	uint64_t mismatched_pages;
+	bool verified;
+};
+
+/** run_json_print() - the result as one JSON object on standard output. */
+int run_json_print(const struct run_options *options,
+		   const struct run_result *result);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run_json.c - the result of a run as one JSON object, for programs.
+ */
+#include "bench/glean/run.h"
+
+#include <errno.h>
+
+#include <jansson.h>
+
+#include "bench/glean/clock.h"
+#include "bench/glean/json.h"
+
+static json_t *round_json(const struct round *round)
+{
+	json_t *object = json_object();
+
+	json_put_number(object, "round", round->number);
+	json_put_number(object, "dirty_pages", round->dirty_pages);
+	json_put_number(object, "runs", round->runs);
+	json_put_number(object, "take_ns", round->take_ns);
+	json_put_number(object, "protect_ns", round->protect_ns);
+	json_put_number(object, "flush_ns", round->flush_ns);
+	json_put_number(object, "copy_ns", round->copy_ns);
+	json_put_number(object, "interval_ns", round->interval_ns);
+	json_put(object, "stopped", json_boolean(round->stopped));
+	return object;
+}
+
+static json_t *rounds_json(const struct precopy *job)
+{
+	json_t *rounds = json_array();
+
+	for (size_t i = 0; i < job->nr_rounds; i++)
+		json_append(rounds, round_json(&job->rounds[i]));
+	return rounds;
+}
+
+static void put_options(json_t *object, const struct run_options *options)
+{
+	json_put_number(object, "guest_bytes", options->memory_bytes);
+	json_put_number(object, "page_bytes", options->page_bytes);
+	json_put_number(object, "vcpus", options->nr_vcpus);
+	json_put_text(object, "pattern", pattern_names[options->pattern]);
+	json_put_number(object, "rate", options->pages_per_s);
+	json_put_number(object, "seed", options->seed);
+	json_put_number(object, "downtime_target_ns",
+			options->downtime_ms * NS_PER_MS);
+	json_put_number(object, "max_rounds", options->max_rounds);
+}
+
+int run_json_print(const struct run_options *options,
+		   const struct run_result *result)
+{
+	const struct precopy *job = &result->job;
+	json_t *object = json_object();
+
+	json_put_text(object, "backend", backend_names[options->backend]);
+	json_put_text(object, "tracker", result->tracker);
+	json_put_text(object, "tracker_reason", result->reason);
+	put_options(object, options);
+	json_put(object, "rounds", rounds_json(job));
+	json_put(object, "converged", json_boolean(job->converged));
+	json_put_number(object, "downtime_ns", job->downtime_ns);
+	json_put_number(object, "total_ns", job->total_ns);
+	json_put_number(object, "mismatched_pages", result->mismatched_pages);
+	json_put(object, "verified", json_boolean(result->verified));
+	return json_print(object, stdout);
+}

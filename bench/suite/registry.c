@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * registry.c - the suites there are. A new one is a file, and a line here.
+ */
+#include "bench/suite/suite.h"
+
+#include "bench/suite/harvest.h"
+
+const struct suite *const suites[] = {
+	&harvest_suite,
+	NULL,
+};

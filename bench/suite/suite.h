@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * suite.h - what a benchmark is: cases, and the rivals that do the same work.
+ *
+ * The runner measures all rivals of a case in one process, repetition by
+ * repetition, in random order, so that what happens to the machine meanwhile
+ * happens to all. One iteration is
+ *
+ *   prepare	what the work needs; not timed
+ *   run	the work; timed
+ *
+ * and each repetition first does one iteration with check in the place of run,
+ * which does the same work and compares every bit of its answer with the truth.
+ */
+#ifndef BENCH_SUITE_SUITE_H
+#define BENCH_SUITE_SUITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Rivals of a suite, at most. */
+#define SUITE_RIVALS_MAX 8
+
+/** Room for a benchmark's full name, its terminating zero included. */
+#define SUITE_NAME_BYTES 128
+
+/**
+ * struct suite_fixture - the head of a suite's own fixture.
+ *
+ * @answer:	what run must return.
+ * @repeatable:	run leaves everything as prepare made it: prepare is needed
+ *		once a repetition only, and many runs are timed together.
+ */
+struct suite_fixture {
+	uint64_t answer;
+	bool repeatable;
+};
+
+/**
+ * struct rival - one way to do the work.
+ *
+ * Each returns 0 or a negative errno; check -EBADMSG for a wrong answer.
+ *
+ * @answer: of run: see struct suite_fixture.
+ */
+struct rival {
+	const char *name;
+	int (*prepare)(struct suite_fixture *fixture);
+	int (*run)(struct suite_fixture *fixture, uint64_t *answer);
+	int (*check)(struct suite_fixture *fixture);
+};
+
+/**
+ * struct suite - benchmarks of one subject, named CASE/method:RIVAL.
+ *
+ * @claim:	what the suite could refute, in one line.
+ * @counter:	what the answer of run is called in reports.
+ * @baseline:	which of @rivals the ratios are against.
+ * @nr_quick:	the first so many cases are small: `glean bench --quick`.
+ * @name_case:	write the name of a case, @bytes of room.
+ * @setup:	make the fixture of a case. 0 or a negative errno.
+ */
+struct suite {
+	const char *name;
+	const char *claim;
+	const char *counter;
+	const struct rival *rivals;
+	size_t nr_rivals;
+	size_t baseline;
+	size_t nr_cases;
+	size_t nr_quick;
+	void (*name_case)(size_t index, char *name, size_t bytes);
+	int (*setup)(size_t index, uint64_t seed,
+		     struct suite_fixture **fixture);
+	void (*teardown)(struct suite_fixture *fixture);
+};
+
+/** All suites, and NULL after the last: registry.c. */
+extern const struct suite *const suites[];
+
+#endif
