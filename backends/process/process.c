@@ -282,6 +282,12 @@ static int make(const struct glni_tracker *tracker, char *reason,
 	return 0;
 }
 
+/* Is it this machine's nature, not the moment's, that it does not work? */
+static bool is_refusal(int err)
+{
+	return err == -ENOTSUP || err == -EPERM;
+}
+
 /* Best first. What was refused follows the reason of what was taken. */
 static int make_best(char *reason, struct glni_process **process)
 {
@@ -293,10 +299,10 @@ static int make_best(char *reason, struct glni_process **process)
 		char why[GLN_REASON_BYTES];
 		const int err = make(trackers[i], why, process);
 
-		if (!err) {
-			glni_reason(reason, "%s taken: %s%s", names[i], why,
-				    refused);
-			return 0;
+		if (!is_refusal(err)) {
+			glni_reason(reason, "%s %s: %s%s", names[i],
+				    err ? "failed" : "taken", why, refused);
+			return err;
 		}
 		if (!first_err)
 			first_err = err;

@@ -89,7 +89,7 @@ static unsigned int enter(void)
 static void leave(unsigned int mine)
 {
 	/* sync segv.3 (release) -> segv.4: the last use of table and slot. */
-	atomic_fetch_sub_explicit(&readers[mine], 1, memory_order_release);
+	(void)gln_fetch_sub_release(&readers[mine], 1);
 }
 
 static void wait_for_readers(void)
@@ -319,10 +319,20 @@ int glni_segv_acquire(glni_segv_fault *fault)
 	return err;
 }
 
+/* No slot is left. The tables are empty, but a late fault may look into one. */
+static void free_tables(void)
+{
+	glni_spans_fini(spare_table());
+	publish(spare_table());
+	glni_spans_fini(spare_table());
+}
+
 void glni_segv_release(void)
 {
 	pthread_mutex_lock(&lock);
 	nr_users--;
+	if (!nr_users)
+		free_tables();
 	while (!nr_users && nr_links && is_on_top(&links[nr_links - 1])) {
 		nr_links--;
 		sigaction(SIGSEGV, &links[nr_links].covered, NULL);

@@ -29,8 +29,9 @@
  * An absent page cannot be protected on all kernels, and loses its protection
  * when it is discarded. So access to absent pages is made to fault as well, and
  * the thread fills them in: writable and marked for a store, protected for a
- * load. Before logging starts all pages are faulted in for reading, which costs
- * no memory, and spares most of these faults.
+ * load. Before logging starts all pages are faulted in for reading, which
+ * spares most of these faults: what was absent costs no memory, but what was
+ * swapped out is read back.
  *
  * No GLN_CAP_FLUSH: the kernel makes every CPU forget its translations before
  * UFFDIO_WRITEPROTECT returns. Huge pages are split by the kernel when a part
@@ -275,7 +276,7 @@ static int start_handler(struct uffd *uffd)
 		pthread_create(&uffd->handler, NULL, handle_faults, uffd);
 
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
+	return err ? -ENOMEM : 0;
 }
 
 static void stop_handler(struct uffd *uffd)

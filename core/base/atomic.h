@@ -43,6 +43,9 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics take no lock");
 #define gln_fetch_add_relaxed(p, v) \
 	atomic_fetch_add_explicit(p, v, memory_order_relaxed)
 
+#define gln_fetch_sub_release(p, v) \
+	atomic_fetch_sub_explicit(p, v, memory_order_release)
+
 /* One attempt that may fail spuriously; *seen is what was found instead. */
 #define gln_cas_acquire(p, seen, v)            \
 	atomic_compare_exchange_weak_explicit( \

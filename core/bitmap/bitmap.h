@@ -110,11 +110,11 @@ static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
 		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
 
 	/*
-	 * sync mark.1 (seq_cst) <-> take.4: the guest's bytes, or the entry
-	 * that lets it write, leave the store buffer before the load below.
-	 * Else a take in between clears the bit and its harvest protects an
-	 * entry that is not writable yet, while we, having seen the bit, leave
-	 * it clear: a lost write, in seconds even on x86
+	 * sync mark.1 (seq_cst) <-> take.4, clear.1: the guest's bytes, or the
+	 * entry that lets it write, leave the store buffer before the load
+	 * below. Else a take in between clears the bit and its harvest protects
+	 * an entry that is not writable yet, while we, having seen the bit,
+	 * leave it clear: a lost write, in seconds even on x86
 	 * (tests/stress/lost_write.c).
 	 */
 	glni_fence_light(bm->fence);
@@ -126,8 +126,9 @@ static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
 	fresh = bits & ~gln_load_acquire(leaf);
 	if (fresh) {
 		/*
-		 * sync mark.3 (acq_rel) <-> take.3: guest's bytes, then the
-		 * bit; and if a take came first, its summary's clearing too.
+		 * sync mark.3 (acq_rel) <-> take.3, take.5: guest's bytes, then
+		 * the bit; and if a take came first, its summary's clearing
+		 * too.
 		 */
 		fresh = bits & ~gln_fetch_or_acq_rel(leaf, bits);
 	}

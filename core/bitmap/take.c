@@ -147,6 +147,8 @@ static void take_cut_line(struct walk *walk, uint64_t line)
 		walk->result.next_page =
 			(word << GLN_WORD_SHIFT) + gln_last_set(some) + 1;
 	}
+	if (room_left(walk))
+		walk->result.next_page = (line + 1) << LINE_SHIFT;
 
 	bitmap_summarise(walk->bm, line);
 }

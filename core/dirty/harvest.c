@@ -158,14 +158,15 @@ static int arm(struct gln_harvest *harvest)
 	return err;
 }
 
-static void count_harvest(const struct gln_harvest *harvest)
+/* Protect and flush, counting what was asked of the backend, work or not. */
+static int arm_and_count(struct gln_harvest *harvest)
 {
-	struct dirty_stats *const stats = harvest->stats;
+	const int err = arm(harvest);
 
-	dirty_count(&stats->harvests, 1);
-	dirty_count(&stats->harvested_pages, harvest->report.nr_pages);
-	dirty_count(&stats->harvested_runs, harvest->report.nr_runs);
-	dirty_count(&stats->protect_calls, harvest->report.protect_calls);
+	dirty_count(&harvest->stats->harvested_runs, harvest->report.nr_runs);
+	dirty_count(&harvest->stats->protect_calls,
+		    harvest->report.protect_calls);
+	return err;
 }
 
 int glni_harvest_fail(struct gln_harvest *harvest, int err)
@@ -192,14 +193,15 @@ int glni_harvest_take(struct gln_harvest *harvest,
 	if (harvest->nr_left)
 		glni_fence_heavy(harvest->log->live.fence);
 
+	dirty_count(&harvest->stats->harvested_pages, harvest->nr_left);
 	harvest->report.take_ns = gln_plat_now_ns() - start_ns;
 	if (!err)
-		err = arm(harvest);
+		err = arm_and_count(harvest);
 	if (err)
 		return glni_harvest_fail(harvest, err);
 
 	glni_runs_start(&harvest->walk, &harvest->log->snap);
-	count_harvest(harvest);
+	dirty_count(&harvest->stats->harvests, 1);
 	return 0;
 }
 
@@ -207,6 +209,7 @@ void glni_harvest_take_bits(struct gln_harvest *harvest, uint64_t word,
 			    const uint64_t *bits, uint64_t nr_words)
 {
 	struct log *const log = harvest->log;
+	uint64_t nr_pages = 0;
 
 	for (uint64_t i = 0; i < nr_words; i++) {
 		const uint64_t valid =
@@ -217,8 +220,11 @@ void glni_harvest_take_bits(struct gln_harvest *harvest, uint64_t word,
 			continue;
 		wanted = glni_bitmap_take_bits(&log->live, &log->snap, word + i,
 					       wanted);
-		harvest->report.nr_pages += gln_popcount64(wanted);
+		nr_pages += gln_popcount64(wanted);
 	}
+
+	harvest->report.nr_pages += nr_pages;
+	dirty_count(&harvest->stats->harvested_pages, nr_pages);
 }
 
 int glni_harvest_clear(struct gln_harvest *harvest)
@@ -231,11 +237,11 @@ int glni_harvest_clear(struct gln_harvest *harvest)
 	if (nr_pages)
 		glni_fence_heavy(harvest->log->live.fence);
 
-	err = arm(harvest);
+	err = arm_and_count(harvest);
 	if (err)
 		return glni_harvest_fail(harvest, err);
 
-	count_harvest(harvest);
+	dirty_count(&harvest->stats->harvests, 1);
 	dirty_count(&harvest->stats->cleared_pages, nr_pages);
 	glni_harvest_drop(harvest);
 	return 0;

@@ -41,6 +41,19 @@ static uint32_t count(hwloc_topology_t topology, hwloc_obj_type_t type)
 	return nr > 0 ? (uint32_t)nr : 0;
 }
 
+/* CPUs that the calling thread, and whom it starts, may run on. */
+static uint32_t count_cpus(hwloc_topology_t topology)
+{
+	hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
+	int nr = -1;
+
+	if (cpus && !hwloc_get_cpubind(topology, cpus, HWLOC_CPUBIND_THREAD))
+		nr = hwloc_bitmap_weight(cpus);
+	hwloc_bitmap_free(cpus);
+
+	return nr > 0 ? (uint32_t)nr : count(topology, HWLOC_OBJ_PU);
+}
+
 static void look(hwloc_topology_t topology, struct gln_host_info *info)
 {
 	const long page_bytes = sysconf(_SC_PAGESIZE);
@@ -48,7 +61,7 @@ static void look(hwloc_topology_t topology, struct gln_host_info *info)
 
 	snprintf(info->cpu_model, sizeof(info->cpu_model), "%s",
 		 cpu_model(topology));
-	info->nr_cpus = count(topology, HWLOC_OBJ_PU);
+	info->nr_cpus = count_cpus(topology);
 	info->nr_numa_nodes = count(topology, HWLOC_OBJ_NUMANODE);
 	info->page_bytes = page_bytes > 0 ? (uint64_t)page_bytes : 0;
 	/* Not hwloc's sum of the nodes: it misses memory added since boot. */

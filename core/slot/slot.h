@@ -94,13 +94,17 @@ static inline struct slot *slot_find(const struct slot_set *set, gln_gfn gfn)
 struct slot *glni_slot_by_id(const struct slot_set *set, uint32_t id);
 
 /**
- * glni_slot_set_add() - publish the set with @slot in it.
+ * glni_slot_set_reserve() - make sure that @slot can be added.
  *
  * Context: the set's one writer.
  * Return: 0; -EEXIST if the id is taken or frames overlap; -ENOMEM.
  */
-int glni_slot_set_add(struct slot_set *set, const struct gln_allocator *from,
-		      struct slot *slot);
+int glni_slot_set_reserve(struct slot_set *set,
+			  const struct gln_allocator *from,
+			  const struct slot *slot);
+
+/** glni_slot_set_add() - publish the set with @slot, reserved, in it. */
+void glni_slot_set_add(struct slot_set *set, struct slot *slot);
 
 /**
  * glni_slot_set_remove() - publish the set without @slot, which is in it, and

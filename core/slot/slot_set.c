@@ -74,24 +74,31 @@ static bool overlaps(const struct gln_backend_slot *a,
 				 : a->base - b->base < b->nr_pages;
 }
 
-int glni_slot_set_add(struct slot_set *set, const struct gln_allocator *from,
-		      struct slot *slot)
+int glni_slot_set_reserve(struct slot_set *set,
+			  const struct gln_allocator *from,
+			  const struct slot *slot)
+{
+	const struct slot_array *const array = slot_array_get(set);
+	const size_t nr = array ? array->nr_slots : 0;
+	const size_t at = slot_at_or_after(array, slot->face.base);
+
+	if (glni_slot_by_id(set, slot->face.id))
+		return -EEXIST;
+	if (at < nr && overlaps(&array->slots[at]->face, &slot->face))
+		return -EEXIST;
+
+	return grow_spare(set, from, nr + 1);
+}
+
+void glni_slot_set_add(struct slot_set *set, struct slot *slot)
 {
 	const struct slot_array *const old = slot_array_get(set);
 	const size_t nr_old = old ? old->nr_slots : 0;
 	const size_t at = slot_at_or_after(old, slot->face.base);
-	struct slot_array *next;
-	int err;
+	struct slot_array *const next = set->spare;
 
-	if (glni_slot_by_id(set, slot->face.id))
-		return -EEXIST;
-	if (at < nr_old && overlaps(&old->slots[at]->face, &slot->face))
-		return -EEXIST;
-	err = grow_spare(set, from, nr_old + 1);
-	if (err)
-		return err;
+	gln_assert(next && next->capacity > nr_old);
 
-	next = set->spare;
 	for (size_t i = 0; i < at; i++)
 		next->slots[i] = old->slots[i];
 	next->slots[at] = slot;
@@ -100,7 +107,6 @@ int glni_slot_set_add(struct slot_set *set, const struct gln_allocator *from,
 	next->nr_slots = nr_old + 1;
 
 	publish_spare(set);
-	return 0;
 }
 
 void glni_slot_set_remove(struct slot_set *set, struct slot *slot)

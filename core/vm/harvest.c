@@ -86,6 +86,7 @@ uint64_t gln_harvest_commit_range(struct gln_harvest *harvest,
 
 	clip(harvest, range, &first, &end);
 	nr = glni_snapshot_drop(&harvest->log->snap, first, end);
+	runs_refresh(&harvest->walk);
 	harvest->nr_left -= nr;
 
 	return nr;
@@ -99,6 +100,7 @@ uint64_t gln_harvest_abort_range(struct gln_harvest *harvest,
 	clip(harvest, range, &first, &end);
 	nr = glni_snapshot_put_back(&harvest->log->snap, &harvest->log->live,
 				    first, end);
+	runs_refresh(&harvest->walk);
 	harvest->nr_left -= nr;
 	dirty_count(&harvest->stats->aborted_pages, nr);
 

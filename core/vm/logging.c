@@ -31,16 +31,19 @@ static bool can_log(const struct gln_vm *vm)
 	       (vm->backend->ops->caps & (GLN_CAP_PROTECT | GLN_CAP_COLLECT));
 }
 
-/* Withdraw the log; on return nobody marks in it. */
-static void withdraw_log(struct gln_vm *vm, struct slot *slot)
+/* Withdraw the log; on return nobody marks in it. Returns the marks in it. */
+static uint64_t withdraw_log(struct gln_vm *vm, struct slot *slot)
 {
 	struct log *const log = slot_log(slot);
+	uint64_t nr_marks;
 
 	slot_publish_log(slot, NULL);
 	glni_synchronize();
-	dirty_count(&vm->stats.dropped_pages, glni_bitmap_count(&log->live));
+	nr_marks = glni_bitmap_count(&log->live);
 	dirty_count(&vm->stats.log_bytes, 0 - log->bytes);
 	glni_log_destroy(&vm->allocator, log);
+
+	return nr_marks;
 }
 
 static int start_backend(struct gln_vm *vm, struct slot *slot, uint32_t flags)
@@ -122,7 +125,7 @@ void glni_vm_stop_logging(struct gln_vm *vm, struct slot *slot)
 {
 	if (vm->backend && vm->backend->ops->log_stop)
 		vm->backend->ops->log_stop(vm->backend, &slot->face);
-	withdraw_log(vm, slot);
+	dirty_count(&vm->stats.dropped_pages, withdraw_log(vm, slot));
 }
 
 int gln_log_disable(struct gln_vm *vm, uint32_t id)

@@ -79,7 +79,7 @@ uint64_t gln_dirty_mark_range(struct gln_vm *vm, struct gln_range range)
 
 uint64_t gln_dirty_mark_bytes(struct gln_vm *vm, uint64_t gpa, uint64_t bytes)
 {
-	const uint64_t last = gpa + gln_min(bytes, UINT64_MAX - gpa + 1) - 1;
+	const uint64_t last = gpa + gln_min(bytes - 1, UINT64_MAX - gpa);
 	const gln_gfn first_gfn = gpa >> vm->page_shift;
 	const gln_gfn last_gfn = last >> vm->page_shift;
 

@@ -75,16 +75,13 @@ int gln_slot_add(struct gln_vm *vm, const struct gln_slot_params *theirs)
 	slot = slot_new(vm, &params);
 	if (!slot)
 		goto out;
-	err = attach(vm, slot);
-	if (err)
-		goto free;
-	err = glni_slot_set_add(&vm->slots, &vm->allocator, slot);
+	err = glni_slot_set_reserve(&vm->slots, &vm->allocator, slot);
 	if (!err)
-		goto out;
-
-	detach(vm, slot);
-free:
-	gln_free(&vm->allocator, slot, sizeof(*slot));
+		err = attach(vm, slot);
+	if (err)
+		gln_free(&vm->allocator, slot, sizeof(*slot));
+	else
+		glni_slot_set_add(&vm->slots, slot);
 out:
 	gln_plat_mutex_unlock(&vm->lock);
 	return err;

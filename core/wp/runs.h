@@ -52,6 +52,12 @@ struct run_walk {
 /** glni_runs_start() - walk @snap from its first page. */
 void glni_runs_start(struct run_walk *walk, const struct snapshot *snap);
 
+/** runs_refresh() - the snapshot was changed: give out nothing that is gone. */
+static inline void runs_refresh(struct run_walk *walk)
+{
+	walk->mask &= snapshot_word(walk->snap, walk->word);
+}
+
 /**
  * glni_runs_next() - the next maximal runs, at most @max, with page 0 of the
  * snapshot being frame @base. Returns how many; 0 at the end.

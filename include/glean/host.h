@@ -14,7 +14,7 @@ GLN_BEGIN_DECLS
  *
  * @struct_bytes: set by the caller; members beyond it are not written.
  * @cpu_model:	as the machine names it; "unknown" if it does not.
- * @nr_cpus:	logical CPUs this process may run on.
+ * @nr_cpus:	logical CPUs that the calling thread may run on.
  * @nr_numa_nodes: NUMA nodes with memory.
  * @memory_bytes: memory of all nodes.
  * @page_bytes:	base page.

@@ -15,7 +15,13 @@
  *   mprotect		read-only mappings and SIGSEGV. Anywhere; a system call
  *			that writes protected memory gets EFAULT instead.
  *
- * The page size of the VM must be the host's.
+ * The page size of the VM must be the host's; slots must not share memory, nor
+ * have huge pages of hugetlbfs. gln_slot_add() answers -EINVAL, or -EEXIST for
+ * shared memory, gln_log_enable() what the kernel says: -EINVAL for memory that
+ * it cannot track, -EBUSY if somebody else tracks it.
+ *
+ * Memory that is discarded (MADV_DONTNEED and the like) changes although nobody
+ * writes it: who discards it marks it afterwards. Writes that follow are seen.
  */
 #ifndef GLN_PROCESS_H
 #define GLN_PROCESS_H
@@ -54,7 +60,8 @@ GLN_PUBLIC const char *gln_tracker_name(enum gln_tracker tracker);
  *
  * Context: any thread; allocates, maps and unmaps.
  * Return: 0 if it works; -EINVAL for AUTO or another number; -ENOTSUP if the
- * kernel lacks it; -EPERM if this user may not.
+ * kernel lacks it; -EPERM if this user may not; -ENOMEM, -EMFILE or -ENFILE if
+ * there was no memory or descriptor to try it with.
  */
 GLN_PUBLIC int gln_tracker_probe(enum gln_tracker tracker, char *reason);
 
@@ -65,9 +72,8 @@ GLN_PUBLIC int gln_tracker_probe(enum gln_tracker tracker, char *reason);
  *		why, or on failure why none was.
  *
  * Context: any thread; may allocate, start a thread, install a signal handler.
- * Return: 0; -EINVAL for another number; -ENOTSUP or -EPERM as
- * gln_tracker_probe() if the tracker does not work here; -ENOMEM. @backend is
- * untouched on failure.
+ * Return: 0; -EINVAL for another number; or what gln_tracker_probe() says of
+ * the tracker, for AUTO of the first. @backend is untouched on failure.
  */
 GLN_PUBLIC int gln_process_create(enum gln_tracker tracker, char *reason,
 				  struct gln_backend **backend);
