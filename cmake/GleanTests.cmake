@@ -78,7 +78,8 @@ endfunction()
 
 # gln_unit_test(MODULE/NAME [CASE-ARGUMENT...]): Criterion, from
 # tests/unit/MODULE/NAME_test.c. Further arguments as for gln_test_case(), and
-# SOURCES for more source files. Not under ThreadSanitizer: see above.
+# SOURCES for more source files. Not under ThreadSanitizer: see above. Verbose,
+# since Criterion tells only then which of its tests it skipped, and why.
 function(gln_unit_test path)
 	cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES")
 	if(NOT TARGET PkgConfig::CRITERION)
@@ -89,7 +90,7 @@ function(gln_unit_test path)
 		SOURCES ${PROJECT_SOURCE_DIR}/tests/unit/${path}_test.c
 			${arg_SOURCES})
 	gln_test_case(unit/${path} ${arg_UNPARSED_ARGUMENTS}
-		COMMAND ${target} --jobs 1)
+		COMMAND ${target} --jobs 1 --verbose)
 endfunction()
 
 # gln_plain_test(NAME SOURCES source... [LIBRARIES library...]

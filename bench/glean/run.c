@@ -202,8 +202,7 @@ static int run_on_process(struct run *run)
 		gln_process_create(asked, run->result.reason, &run->backend);
 
 	if (err == -ENOTSUP || err == -EPERM) {
-		complain("run", "--tracker %s: %s", gln_tracker_name(asked),
-			 run->result.reason);
+		complain("run", "--tracker: %s", run->result.reason);
 		return STATUS_CANNOT;
 	}
 	if (err)

@@ -22,7 +22,6 @@
 
 /* Escape sequences: SGR attributes, and "erase to the end of the line". */
 #define SGR_BOLD   "\033[1m"
-#define SGR_DIM	   "\033[2m"
 #define SGR_RED	   "\033[1;31m"
 #define SGR_GREEN  "\033[1;32m"
 #define SGR_RESET  "\033[0m"
@@ -65,24 +64,6 @@ static void print_guest(const struct table *table, const struct run_options *o)
 		o->pages_per_s ? " pages/s" : "");
 }
 
-/* Better trackers that were passed over, and why. */
-static void print_passed_over(const struct table *table, const char *taken)
-{
-	char reason[GLN_REASON_BYTES];
-
-	for (int i = 1; i <= GLN_NR_TRACKERS; i++) {
-		const enum gln_tracker tracker = (enum gln_tracker)i;
-		const char *name = gln_tracker_name(tracker);
-
-		if (!strcmp(name, taken))
-			return;
-		if (gln_tracker_probe(tracker, reason))
-			fprintf(table->out, "          %snot %s: %s%s\n",
-				paint(table, SGR_DIM), name, reason,
-				paint(table, SGR_RESET));
-	}
-}
-
 void table_header(struct table *table, const struct run_options *options,
 		  const struct run_result *result)
 {
@@ -91,10 +72,6 @@ void table_header(struct table *table, const struct run_options *options,
 	print_guest(table, options);
 	fprintf(table->out, "backend   %s\n", backend_names[options->backend]);
 	fprintf(table->out, "tracker   %s\n", result->reason);
-	if (options->backend == BACKEND_PROCESS &&
-	    options->tracker == GLN_TRACKER_AUTO)
-		print_passed_over(table, result->tracker);
-
 	fprintf(table->out, "\n%s%5s %11s %9s %8s %8s %8s %8s %12s%s\n",
 		paint(table, SGR_BOLD), "round", "dirty pages", "MiB", "take",
 		"protect", "flush", "copy", "dirty rate",

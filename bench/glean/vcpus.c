@@ -166,27 +166,35 @@ static struct vcpus *vcpus_alloc(const struct vcpus_params *params)
 	return vcpus;
 }
 
-/* Start threads up to the first that fails; wait until they are registered. */
-static int start_threads(struct vcpus *vcpus)
+/* Start threads up to the first that fails; tell how many run. */
+static int start_threads(struct vcpus *vcpus, uint32_t *nr_started)
 {
-	const uint32_t nr_vcpus = vcpus->params.nr_vcpus;
 	uint32_t nr = 0;
 	int err = 0;
 
-	for (; nr < nr_vcpus && !err; nr++) {
+	for (; nr < vcpus->params.nr_vcpus; nr++) {
 		struct vcpu *vcpu = &vcpus->vcpu[nr];
 
 		err = -pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
-		vcpu->started = !err;
+		if (err)
+			break;
+		vcpu->started = true;
 	}
-	for (uint32_t i = 0; i < nr; i++) {
-		if (!vcpus->vcpu[i].started)
-			continue;
+	*nr_started = nr;
+	return err;
+}
+
+/* The first error of registering. They come in any order: wait for all. */
+static int wait_registered(struct vcpus *vcpus, uint32_t nr_started)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < nr_started; i++) {
 		while (sem_wait(&vcpus->registered) && errno == EINTR)
 			;
-		if (!err)
-			err = vcpus->vcpu[i].register_err;
 	}
+	for (uint32_t i = 0; i < nr_started && !err; i++)
+		err = vcpus->vcpu[i].register_err;
 	return err;
 }
 
@@ -216,8 +224,12 @@ int vcpus_start(const struct vcpus_params *params, struct vcpus **vcpus)
 	if (!made)
 		return -ENOMEM;
 
-	int err = start_threads(made);
+	uint32_t nr_started;
+	int err = start_threads(made, &nr_started);
+	const int register_err = wait_registered(made, nr_started);
 
+	if (!err)
+		err = register_err;
 	if (!err) {
 		*vcpus = made;
 		return 0;

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fake_backend.c - note, check, fail.
+ */
+#include "tests/support/fake_backend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a slot's @priv holds. */
+enum { DETACHED = 0, ATTACHED = 1, LOGGED = 2 };
+
+static _Noreturn void breach(const char *what)
+{
+	fprintf(stderr, "fake backend: %s\n", what);
+	abort();
+}
+
+static struct fake_backend *fake_of(struct gln_backend *backend)
+{
+	return (struct fake_backend *)backend;
+}
+
+static void require_state(const struct gln_backend_slot *slot, uintptr_t state)
+{
+	if ((uintptr_t)slot->priv != state)
+		breach("a call out of turn");
+}
+
+static void set_state(struct gln_backend_slot *slot, uintptr_t state)
+{
+	slot->priv = (void *)state;
+}
+
+static struct fake_call *note(struct fake_backend *fake,
+			      enum fake_call_kind kind,
+			      const struct gln_backend_slot *slot)
+{
+	struct fake_call *const call = &fake->calls[fake->nr_calls];
+
+	if (fake->nr_calls == FAKE_CALLS)
+		breach("too many calls to note");
+	fake->nr_calls++;
+	fake->nr_of[kind]++;
+	*call = (struct fake_call){
+		.kind = kind,
+		.id = slot->id,
+		.first_range = fake->nr_ranges,
+	};
+
+	return call;
+}
+
+static void note_ranges(struct fake_backend *fake, struct fake_call *call,
+			const struct gln_backend_slot *slot,
+			const struct gln_range *ranges, size_t nr_ranges)
+{
+	if (nr_ranges > FAKE_RANGES - fake->nr_ranges)
+		breach("too many ranges to note");
+
+	for (size_t i = 0; i < nr_ranges; i++) {
+		const uint64_t page = ranges[i].first - slot->base;
+
+		if (!ranges[i].count)
+			breach("an empty range");
+		if (ranges[i].first < slot->base || page >= slot->nr_pages ||
+		    ranges[i].count > slot->nr_pages - page)
+			breach("a range outside the slot");
+		if (i && ranges[i].first <=
+				 ranges[i - 1].first + ranges[i - 1].count)
+			breach("ranges that do not ascend, or touch");
+		fake->ranges[fake->nr_ranges++] = ranges[i];
+	}
+	call->nr_ranges = nr_ranges;
+}
+
+static int outcome(struct fake_backend *fake, enum fake_call_kind kind)
+{
+	return fake->fail_at[kind] && !--fake->fail_at[kind] ? fake->fail_with
+							     : 0;
+}
+
+static int fake_attach(struct gln_backend *be, struct gln_backend_slot *slot)
+{
+	int err;
+
+	require_state(slot, DETACHED);
+	note(fake_of(be), FAKE_ATTACH, slot);
+	err = outcome(fake_of(be), FAKE_ATTACH);
+	if (err)
+		return err;
+
+	set_state(slot, ATTACHED);
+	fake_of(be)->nr_slots++;
+	return 0;
+}
+
+static void fake_detach(struct gln_backend *be, struct gln_backend_slot *slot)
+{
+	require_state(slot, ATTACHED);
+	note(fake_of(be), FAKE_DETACH, slot);
+	set_state(slot, DETACHED);
+	fake_of(be)->nr_slots--;
+}
+
+static int fake_log_start(struct gln_backend *be, struct gln_backend_slot *slot,
+			  uint32_t flags)
+{
+	int err;
+
+	require_state(slot, ATTACHED);
+	note(fake_of(be), FAKE_LOG_START, slot)->flags = flags;
+	err = outcome(fake_of(be), FAKE_LOG_START);
+	if (err)
+		return err;
+
+	set_state(slot, LOGGED);
+	fake_of(be)->nr_logged++;
+	return 0;
+}
+
+static void fake_log_stop(struct gln_backend *be, struct gln_backend_slot *slot)
+{
+	require_state(slot, LOGGED);
+	note(fake_of(be), FAKE_LOG_STOP, slot);
+	set_state(slot, ATTACHED);
+	fake_of(be)->nr_logged--;
+}
+
+static int fake_protect(struct gln_backend *be, struct gln_backend_slot *slot,
+			const struct gln_range *ranges, size_t nr_ranges)
+{
+	struct fake_backend *const fake = fake_of(be);
+
+	require_state(slot, LOGGED);
+	note_ranges(fake, note(fake, FAKE_PROTECT, slot), slot, ranges,
+		    nr_ranges);
+	return outcome(fake, FAKE_PROTECT);
+}
+
+static int fake_flush(struct gln_backend *be, struct gln_backend_slot *slot,
+		      const struct gln_flush *flush)
+{
+	struct fake_backend *const fake = fake_of(be);
+	struct fake_call *const call = note(fake, FAKE_FLUSH, slot);
+
+	require_state(slot, LOGGED);
+	call->whole_slot = flush->whole_slot;
+	call->nr_pages = flush->nr_pages;
+	if (flush->nr_ranges > GLN_FLUSH_RANGES)
+		breach("a plan of more ranges than it holds");
+	if (!flush->whole_slot)
+		note_ranges(fake, call, slot, flush->ranges, flush->nr_ranges);
+	return outcome(fake, FAKE_FLUSH);
+}
+
+static int fake_collect(struct gln_backend *be, struct gln_backend_slot *slot,
+			struct gln_range range)
+{
+	struct fake_backend *const fake = fake_of(be);
+	const uint64_t first = range.first - slot->base;
+
+	require_state(slot, LOGGED);
+	note_ranges(fake, note(fake, FAKE_COLLECT, slot), slot, &range, 1);
+	for (uint64_t i = first; i < first + range.count; i++) {
+		if (!fake->written || slot->id != fake->written_id)
+			break;
+		if (fake->written[i])
+			slot->mark(slot, slot->base + i, 1);
+		fake->written[i] = 0;
+	}
+
+	return outcome(fake, FAKE_COLLECT);
+}
+
+void fake_backend_init(struct fake_backend *fake, uint32_t caps)
+{
+	/* What was noted is large, and means nothing past its counts. */
+	memset(fake, 0, offsetof(struct fake_backend, calls));
+	fake->backend.ops = &fake->ops;
+	fake->fail_with = -EIO;
+	fake->ops = (struct gln_backend_ops){
+		.name = "fake",
+		.caps = caps,
+		.attach = fake_attach,
+		.detach = fake_detach,
+		.log_start = fake_log_start,
+		.log_stop = fake_log_stop,
+		.protect = caps & GLN_CAP_PROTECT ? fake_protect : NULL,
+		.flush = caps & GLN_CAP_FLUSH ? fake_flush : NULL,
+		.collect = caps & GLN_CAP_COLLECT ? fake_collect : NULL,
+	};
+}
+
+void fake_backend_forget(struct fake_backend *fake)
+{
+	fake->nr_calls = 0;
+	fake->nr_ranges = 0;
+	memset(fake->nr_of, 0, sizeof(fake->nr_of));
+}
+
+const struct fake_call *fake_backend_nth(const struct fake_backend *fake,
+					 enum fake_call_kind kind, size_t n)
+{
+	for (size_t i = 0; i < fake->nr_calls; i++)
+		if (fake->calls[i].kind == kind && !n--)
+			return &fake->calls[i];
+
+	return NULL;
+}

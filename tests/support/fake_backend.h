@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fake_backend.h - a backend that notes what it is asked to do.
+ *
+ * It holds the core to backend.h: ranges lie in the slot, ascend and do not
+ * touch; protect, flush and collect come between log_start and log_stop, those
+ * between attach and detach. A breach ends the test with a line on standard
+ * error. It may be told to fail a call, and what a collect is to find.
+ */
+#ifndef GLN_TESTS_SUPPORT_FAKE_BACKEND_H
+#define GLN_TESTS_SUPPORT_FAKE_BACKEND_H
+
+#include <glean/backend.h>
+
+/** enum fake_call_kind - the calls of struct gln_backend_ops. */
+enum fake_call_kind {
+	FAKE_ATTACH,
+	FAKE_DETACH,
+	FAKE_LOG_START,
+	FAKE_LOG_STOP,
+	FAKE_COLLECT,
+	FAKE_PROTECT,
+	FAKE_FLUSH,
+	NR_FAKE_CALL_KINDS,
+};
+
+/**
+ * struct fake_call - one call.
+ *
+ * @id:		the slot's.
+ * @flags:	of log_start.
+ * @first_range, @nr_ranges: of protect, collect and flush, in the backend's
+ *		@ranges.
+ * @whole_slot, @nr_pages: of flush.
+ */
+struct fake_call {
+	enum fake_call_kind kind;
+	uint32_t id;
+	uint32_t flags;
+	size_t first_range;
+	size_t nr_ranges;
+	bool whole_slot;
+	uint64_t nr_pages;
+};
+
+enum {
+	FAKE_CALLS = 4096,
+	FAKE_RANGES = 1 << 16,
+};
+
+/**
+ * struct fake_backend - give @backend to the VM.
+ *
+ * @ops:	all calls; a test takes out what it wants absent.
+ * @nr_of:	calls of each kind since the last fake_backend_forget().
+ * @fail_at:	for each kind which call fails, with @fail_with: 1 is the next
+ *		one, 0 none.
+ * @written:	NULL, or one byte for each page of slot @written_id: what the
+ *		next collect of it marks and resets to 0.
+ * @nr_slots, @nr_logged: attached and logged now.
+ */
+struct fake_backend {
+	struct gln_backend backend;
+	struct gln_backend_ops ops;
+	uint64_t nr_of[NR_FAKE_CALL_KINDS];
+	uint64_t fail_at[NR_FAKE_CALL_KINDS];
+	int fail_with;
+	uint8_t *written;
+	uint32_t written_id;
+	unsigned int nr_slots;
+	unsigned int nr_logged;
+	size_t nr_calls;
+	size_t nr_ranges;
+	struct fake_call calls[FAKE_CALLS];
+	struct gln_range ranges[FAKE_RANGES];
+};
+
+/** fake_backend_init() - with the calls that @caps need, and no more. */
+void fake_backend_init(struct fake_backend *fake, uint32_t caps);
+
+/** fake_backend_forget() - forget the calls noted so far. */
+void fake_backend_forget(struct fake_backend *fake);
+
+/** fake_backend_nth() - the @n-th call of a kind, from 0; NULL past the last.
+ */
+const struct fake_call *fake_backend_nth(const struct fake_backend *fake,
+					 enum fake_call_kind kind, size_t n);
+
+#endif

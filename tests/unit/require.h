@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * require.h - what unit tests assert with, besides Criterion's own.
+ */
+#ifndef GLN_TESTS_UNIT_REQUIRE_H
+#define GLN_TESTS_UNIT_REQUIRE_H
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+
+#define ARRAY_END(array) ((array) + sizeof(array) / sizeof((array)[0]))
+
+/*
+ * cr_assert for the inner loops of a property: silent, and so fast, while the
+ * condition holds. The message says which case it was: the seed above all.
+ */
+#define require(condition, ...)                      \
+	do {                                         \
+		if (!(condition))                    \
+			cr_assert_fail(__VA_ARGS__); \
+	} while (0)
+
+#endif
