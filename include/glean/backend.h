@@ -99,7 +99,8 @@ struct gln_backend;
  * member whose capability is absent, and for attach, detach and log_stop.
  *
  * @attach:	a slot appears; nothing is logged yet.
- * @detach:	the slot goes; on return @slot->mark is not called again.
+ * @detach:	the slot goes, after its log_stop if it was logged; on return
+ *		@slot->mark is not called again.
  * @log_start:	from the return on, every guest write to a page that is not
  *		marked reaches @slot->mark (PROTECT) or the next @collect.
  *		@flags: GLN_LOG_START_*.
