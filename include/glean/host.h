@@ -16,7 +16,7 @@ GLN_BEGIN_DECLS
  * @cpu_model:	as the machine names it; "unknown" if it does not.
  * @nr_cpus:	logical CPUs that the calling thread may run on.
  * @nr_numa_nodes: NUMA nodes with memory.
- * @memory_bytes: memory of all nodes.
+ * @memory_bytes: memory of the machine.
  * @page_bytes:	base page.
  * @l1d_bytes, @l2_bytes, @l3_bytes: data caches of the first CPU; 0 if unknown.
  * @heavy_fence: marks need no full fence here (membarrier).

@@ -56,7 +56,8 @@ struct gln_plat_mutex {
 
 /**
  * gln_plat_mutex_init() and the rest - a lock that is held across grace periods
- * and backend calls, so it should sleep. Never taken by mark or harvest.
+ * and backend calls, so it should sleep. Never taken by mark or by a harvest
+ * transaction; get and clear of the KVM-shaped log take it.
  *
  * init returns 0 or -ENOMEM.
  */

@@ -55,7 +55,8 @@ struct gln_stats {
 /**
  * gln_vm_stats() - read a VM's counters.
  *
- * Context: any thread; waits at most for slot or vCPU changes under way.
+ * Context: any thread; waits at most for a change of slots, vCPUs or logging,
+ * or a get or clear, that is under way.
  * Return: 0; -EINVAL if @stats->struct_bytes is smaller than the member itself
  * or larger than this library knows.
  */

@@ -45,9 +45,9 @@ struct gln_range {
  * @free:	give back what @alloc returned; @bytes as it was asked for.
  * @ctx:	passed to both.
  *
- * Context: the library calls both with its VM lock held, from whichever thread
- * created the VM, changed a slot or switched logging; never from mark, harvest,
- * get or clear (G6).
+ * Context: the library calls both one at a time for a VM, from whichever thread
+ * creates or destroys it, registers a vCPU, changes a slot or switches logging;
+ * never from mark, harvest, get or clear (G6).
  */
 struct gln_allocator {
 	void *(*alloc)(void *ctx, size_t bytes);
