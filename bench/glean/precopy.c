@@ -74,7 +74,7 @@ static int copy_runs(struct precopy *job, struct gln_harvest *harvest,
 	return err;
 }
 
-static int note_report(struct precopy *job, const struct gln_harvest *harvest,
+static int note_report(struct precopy *job, struct gln_harvest *harvest,
 		       struct round *round)
 {
 	struct gln_harvest_report report = {.struct_bytes = sizeof(report)};

@@ -14,6 +14,11 @@
 #define GLN_BREAK_NO_FENCE 0
 #endif
 
+/** Flip without waiting for those who mark in the retired bitmap. */
+#ifndef GLN_BREAK_NO_GRACE
+#define GLN_BREAK_NO_GRACE 0
+#endif
+
 /** Harvest does not protect what it takes. */
 #ifndef GLN_BREAK_NO_PROTECT
 #define GLN_BREAK_NO_PROTECT 0

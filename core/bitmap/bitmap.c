@@ -2,7 +2,7 @@
 /*
  * bitmap.c - mark in bulk, count, and what becomes of a snapshot.
  */
-#include "core/bitmap/bitmap.h"
+#include "core/bitmap/kernel.h"
 
 #include "core/base/assert.h"
 #include "core/base/memory.h"
@@ -39,6 +39,22 @@ uint64_t glni_bitmap_count(const struct bitmap *bm)
 		nr += gln_popcount64(gln_load_relaxed(&bm->words[i]));
 
 	return nr;
+}
+
+uint64_t glni_bitmap_nr_lines(const struct bitmap *bm, uint64_t enough)
+{
+	const uint64_t nr_words = bitmap_nr_summary_words(bm->nr_pages);
+	uint64_t nr = 0;
+
+	/* Relaxed: a guess that decides how to take, not what. */
+	for (uint64_t i = 0; i < nr_words && nr < enough; i++) {
+		const uint64_t lines = gln_load_relaxed(&bm->summary[i]);
+
+		if (lines)
+			nr += gln_popcount64(lines);
+	}
+
+	return gln_min(nr, enough);
 }
 
 uint64_t glni_snapshot_next_line(const struct snapshot *snap, uint64_t line,
@@ -107,4 +123,107 @@ uint64_t glni_snapshot_put_back(struct snapshot *snap, struct bitmap *bm,
 void glni_snapshot_reset(struct snapshot *snap)
 {
 	memset(snap->taken, 0, bitmap_summary_bytes(snap->nr_pages));
+}
+
+enum {
+	SPAN_LINES = 512, /* 32 KiB are gone through at once: they fit in L1 */
+	MAX_SPANS = 32,	  /* cache misses worth overlapping */
+};
+
+/** struct span - adjacent lines of a snapshot that hold something. */
+struct span {
+	uint64_t line;
+	uint64_t nr_lines;
+};
+
+/* Lines from @line on, at most SPAN_LINES, whose taken bits are all set. */
+static uint64_t span_length(const struct snapshot *snap, uint64_t line)
+{
+	const uint64_t end = gln_min(gln_div_up(snap->nr_pages, LINE_PAGES),
+				     line + SPAN_LINES);
+	uint64_t next = line;
+
+	while (next < end) {
+		const uint64_t gaps = ~(snap->taken[next >> GLN_WORD_SHIFT] >>
+					next % GLN_WORD_BITS);
+		const uint64_t boundary = (next | (GLN_WORD_BITS - 1)) + 1;
+
+		next = gaps ? gln_min(next + gln_ctz64(gaps), boundary)
+			    : boundary;
+		if (next < boundary)
+			break;
+	}
+
+	return gln_min(next, end) - line;
+}
+
+/*
+ * Find up to MAX_SPANS spans from @line on and have them fetched: where little
+ * is dirty, each is a cache miss, and this overlaps them.
+ */
+static unsigned int find_spans(const struct snapshot *snap, uint64_t line,
+			       struct span *spans)
+{
+	const uint64_t end = gln_div_up(snap->nr_pages, LINE_PAGES);
+	unsigned int nr = 0;
+
+	while (nr < MAX_SPANS &&
+	       (line = glni_snapshot_next_line(snap, line, end)) < end) {
+		const uint64_t nr_lines = span_length(snap, line);
+
+		__builtin_prefetch(&snap->words[line << LINE_WORD_SHIFT], 1);
+		spans[nr++] = (struct span){line, nr_lines};
+		line += nr_lines;
+	}
+
+	return nr;
+}
+
+typedef uint64_t (*span_fn)(uint64_t *words, uint64_t nr_lines,
+			    const struct scan_kernel *kernel);
+
+static uint64_t count_span(uint64_t *words, uint64_t nr_lines,
+			   const struct scan_kernel *kernel)
+{
+	return kernel->count(words, nr_lines);
+}
+
+static uint64_t drain_span(uint64_t *words, uint64_t nr_lines,
+			   const struct scan_kernel *kernel)
+{
+	return kernel->drain(words, nr_lines);
+}
+
+/* The sum of @visit over all spans. */
+static uint64_t sum_spans(const struct snapshot *snap, span_fn visit,
+			  const struct scan_kernel *kernel)
+{
+	struct span spans[MAX_SPANS];
+	uint64_t line = 0, sum = 0;
+	unsigned int nr;
+
+	while ((nr = find_spans(snap, line, spans))) {
+		for (unsigned int i = 0; i < nr; i++)
+			sum += visit(
+				&snap->words[spans[i].line << LINE_WORD_SHIFT],
+				spans[i].nr_lines, kernel);
+		line = spans[nr - 1].line + spans[nr - 1].nr_lines;
+	}
+
+	return sum;
+}
+
+uint64_t glni_snapshot_count(const struct snapshot *snap,
+			     const struct scan_kernel *kernel)
+{
+	return sum_spans(snap, count_span, kernel);
+}
+
+uint64_t glni_snapshot_drain(struct snapshot *snap,
+			     const struct scan_kernel *kernel)
+{
+	const uint64_t nr = sum_spans(snap, drain_span, kernel);
+
+	glni_snapshot_reset(snap);
+	return nr;
 }

@@ -13,7 +13,7 @@
  *   B2  A summary bit may be set although its line is empty; a take clears it.
  *   B3  Bits past nr_pages are never set.
  *   B4  A snapshot's line holds something only while its "taken" bit is set;
- *       words elsewhere are leftovers and mean nothing.
+ *       what words elsewhere hold means nothing.
  */
 #ifndef GLN_CORE_BITMAP_BITMAP_H
 #define GLN_CORE_BITMAP_BITMAP_H
@@ -229,7 +229,21 @@ uint64_t glni_snapshot_drop(struct snapshot *snap, uint64_t first,
 uint64_t glni_snapshot_put_back(struct snapshot *snap, struct bitmap *bm,
 				uint64_t first, uint64_t end);
 
-/** glni_snapshot_reset() - forget everything. */
+/** glni_snapshot_reset() - forget everything, leaving words as they are. */
 void glni_snapshot_reset(struct snapshot *snap);
+
+/**
+ * glni_snapshot_count() - pages in the snapshot.
+ * glni_snapshot_drain() - the same, and all of it is 0 afterwards.
+ *
+ * @kernel counts.
+ */
+uint64_t glni_snapshot_count(const struct snapshot *snap,
+			     const struct scan_kernel *kernel);
+uint64_t glni_snapshot_drain(struct snapshot *snap,
+			     const struct scan_kernel *kernel);
+
+/** glni_bitmap_nr_lines() - lines whose summary bit is set, up to @enough. */
+uint64_t glni_bitmap_nr_lines(const struct bitmap *bm, uint64_t enough);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kernel.c - take whole lines, counting as it goes.
+ * kernel.c - take whole lines, count them, clear them.
  *
  * The text is one; only the way to count bits differs. Without the CPU's
  * instruction counting costs as much as the exchange.
@@ -68,6 +68,33 @@ ALWAYS_INLINE uint64_t take_lines(struct bitmap *bm, struct snapshot *snap,
 	return nr_pages;
 }
 
+ALWAYS_INLINE uint64_t count_lines(const uint64_t *words, uint64_t nr_lines,
+				   count_fn count)
+{
+	uint64_t nr = 0;
+
+	for (uint64_t i = 0; i < nr_lines * LINE_WORDS; i++)
+		nr += count(words[i]);
+
+	return nr;
+}
+
+/* A line is cleared while it is in L1, so that this is one pass, not two. */
+ALWAYS_INLINE uint64_t drain_lines(uint64_t *words, uint64_t nr_lines,
+				   count_fn count)
+{
+	uint64_t nr = 0;
+
+	for (uint64_t i = 0; i < nr_lines; i++) {
+		uint64_t *const line = &words[i << LINE_WORD_SHIFT];
+
+		nr += count_lines(line, 1, count);
+		__builtin_memset(line, 0, LINE_WORDS * GLN_WORD_BYTES);
+	}
+
+	return nr;
+}
+
 static bool always_usable(void)
 {
 	return true;
@@ -77,6 +104,16 @@ static uint64_t take_lines_scalar(struct bitmap *bm, struct snapshot *snap,
 				  uint64_t group, uint64_t *lines)
 {
 	return take_lines(bm, snap, group, lines, gln_popcount64);
+}
+
+static uint64_t count_scalar(const uint64_t *words, uint64_t nr_lines)
+{
+	return count_lines(words, nr_lines, gln_popcount64);
+}
+
+static uint64_t drain_scalar(uint64_t *words, uint64_t nr_lines)
+{
+	return drain_lines(words, nr_lines, gln_popcount64);
 }
 
 #if defined(__x86_64__)
@@ -91,6 +128,18 @@ __attribute__((target("popcnt"))) static uint64_t take_lines_popcnt(
 	uint64_t *lines)
 {
 	return take_lines(bm, snap, group, lines, count_popcnt);
+}
+
+__attribute__((target("popcnt"))) static uint64_t count_lines_popcnt(
+	const uint64_t *words, uint64_t nr_lines)
+{
+	return count_lines(words, nr_lines, count_popcnt);
+}
+
+__attribute__((target("popcnt"))) static uint64_t drain_lines_popcnt(
+	uint64_t *words, uint64_t nr_lines)
+{
+	return drain_lines(words, nr_lines, count_popcnt);
 }
 
 /* Intel SDM vol. 2, CPUID leaf 1: ECX bit 23 is POPCNT; AMD has it there too.
@@ -108,12 +157,16 @@ static const struct scan_kernel kernels[] = {
 		.name = "scalar",
 		.is_usable = always_usable,
 		.take_lines = take_lines_scalar,
+		.count = count_scalar,
+		.drain = drain_scalar,
 	},
 #if defined(__x86_64__)
 	{
 		.name = "popcnt",
 		.is_usable = has_popcnt,
 		.take_lines = take_lines_popcnt,
+		.count = count_lines_popcnt,
+		.drain = drain_lines_popcnt,
 	},
 #endif
 };

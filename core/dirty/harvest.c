@@ -10,6 +10,11 @@ enum {
 	/* Pages looked at between two readings of the budget: 8 GiB of 4 KiB.
 	 */
 	WINDOW_PAGES = 64 * SUMMARY_WORD_PAGES,
+	/*
+	 * Dirty lines from which on a flip is cheaper: their exchanges, some
+	 * 10 ns each, cost more than a grace period, some 10 us.
+	 */
+	FLIP_LINES = 256,
 };
 
 static bool has_cap(const struct gln_harvest *harvest, uint32_t cap)
@@ -17,19 +22,19 @@ static bool has_cap(const struct gln_harvest *harvest, uint32_t cap)
 	return harvest->backend && (harvest->backend->ops->caps & cap);
 }
 
-struct gln_harvest *glni_harvest_start(struct slot *slot, struct log *log,
+struct gln_harvest *glni_harvest_start(struct slot *slot,
 				       struct gln_backend *backend,
 				       struct dirty_stats *stats)
 {
-	struct gln_harvest *const harvest = &log->harvest;
+	struct gln_harvest *const harvest = &slot->log->harvest;
 
 	harvest->backend = backend;
 	harvest->slot = slot;
-	harvest->log = log;
+	harvest->log = slot->log;
 	harvest->stats = stats;
-	harvest->nr_left = 0;
+	harvest->is_empty = true;
 	memset(&harvest->report, 0, sizeof(harvest->report));
-	glni_runs_start(&harvest->walk, &log->snap);
+	glni_runs_start(&harvest->walk, &harvest->log->snap);
 
 	return harvest;
 }
@@ -48,52 +53,102 @@ int glni_harvest_collect(struct gln_harvest *harvest, uint64_t first,
 					      &harvest->slot->face, range);
 }
 
-/* Where the window that holds @page ends. Without a budget there is but one. */
-static uint64_t window_end(const struct gln_harvest_params *params,
-			   uint64_t page, uint64_t nr_pages)
+/* Where the window that holds @page ends. */
+static uint64_t window_end(uint64_t page, uint64_t nr_pages)
 {
-	if (!params->max_pages && !params->max_ns)
-		return nr_pages;
 	return gln_min((page / WINDOW_PAGES + 1) * WINDOW_PAGES, nr_pages);
 }
 
-/* Collect and take, window by window, until the budget is spent. */
-static int take_marks(struct gln_harvest *harvest,
-		      const struct gln_harvest_params *params, uint64_t now_ns)
+/*
+ * Exchange what is set for 0, window by window, until the budget is spent. What
+ * is not reached stays where it is, so a small budget is little work whatever
+ * is dirty.
+ */
+static int exchange(struct gln_harvest *harvest,
+		    const struct gln_harvest_params *params, uint64_t now_ns)
 {
 	struct log *const log = harvest->log;
-	const uint64_t nr_pages = log->live.nr_pages;
+	struct gln_harvest_report *const report = &harvest->report;
+	const uint64_t nr_pages = log_nr_pages(log);
 	const uint64_t max_pages =
 		params->max_pages ? params->max_pages : UINT64_MAX;
 	const uint64_t deadline_ns =
 		params->max_ns
 			? now_ns + gln_min(params->max_ns, UINT64_MAX - now_ns)
 			: 0;
-	uint64_t page = params->first_page;
+	const bool budgeted = params->max_pages || params->max_ns;
 	bool spent = false;
+	int err;
 
-	while (page < nr_pages && !spent) {
+	report->next_page = params->first_page;
+	while (report->next_page < nr_pages && !spent) {
 		const struct take_limits limits = {
-			.first = page,
-			.end = window_end(params, page, nr_pages),
-			.max_pages = max_pages - harvest->report.nr_pages,
+			.first = report->next_page,
+			.end = budgeted
+				       ? window_end(report->next_page, nr_pages)
+				       : nr_pages,
+			.max_pages = max_pages - report->nr_pages,
 			.deadline_ns = deadline_ns,
 		};
-		const int err =
-			glni_harvest_collect(harvest, limits.first, limits.end);
 		struct take_result result;
 
+		err = glni_harvest_collect(harvest, limits.first, limits.end);
 		if (err)
 			return err;
-		result = glni_bitmap_take(&log->live, &log->snap, &limits);
-		harvest->report.nr_pages += result.nr_pages;
-		page = result.next_page;
-		spent = harvest->report.nr_pages == max_pages ||
+		result = glni_bitmap_take(log->live, &log->snap, &limits);
+		report->nr_pages += result.nr_pages;
+		report->next_page = result.next_page;
+		harvest->is_empty = !report->nr_pages;
+		spent = report->nr_pages == max_pages ||
 			(deadline_ns && gln_plat_now_ns() >= deadline_ns);
 	}
 
-	harvest->report.next_page = page;
 	return 0;
+}
+
+/*
+ * Take everything, by making the other bitmap the live one. Who marked in the
+ * old one has left it when the grace period ends, and what he made writable is
+ * there to be protected: no fence, no atomic access, no copy.
+ */
+static void flip(struct gln_harvest *harvest)
+{
+	struct log *const log = harvest->log;
+	struct bitmap *const next = &log->maps[log->live == &log->maps[0]];
+
+	slot_publish_marks(harvest->slot, next);
+	if (!GLN_BREAK_NO_GRACE)
+		glni_synchronize();
+	log_make_live(log, next);
+	harvest->is_empty = false;
+	harvest->report.next_page = log_nr_pages(log);
+}
+
+/* The strategy that is cheaper for what is asked, unless one was chosen. */
+static bool wants_flip(const struct gln_harvest *harvest,
+		       const struct gln_harvest_params *params)
+{
+	const bool whole =
+		!params->max_pages && !params->max_ns && !params->first_page;
+
+	if (params->strategy != GLN_HARVEST_AUTO || !whole)
+		return params->strategy == GLN_HARVEST_FLIP;
+	return glni_bitmap_nr_lines(harvest->log->live, FLIP_LINES) ==
+	       FLIP_LINES;
+}
+
+static int take_marks(struct gln_harvest *harvest,
+		      const struct gln_harvest_params *params, uint64_t now_ns)
+{
+	int err;
+
+	if (!wants_flip(harvest, params))
+		return exchange(harvest, params, now_ns);
+
+	err = glni_harvest_collect(harvest, 0, log_nr_pages(harvest->log));
+	if (!err)
+		flip(harvest);
+	return err;
 }
 
 /* Protect every run of the snapshot; note it in the flush plan. */
@@ -112,6 +167,7 @@ static int protect(struct gln_harvest *harvest)
 		for (size_t i = 0; i < nr; i++)
 			glni_flush_add(&harvest->flush, harvest->runs[i]);
 		harvest->report.nr_runs += nr;
+		harvest->report.nr_pages = harvest->flush.nr_pages;
 		if (!protects)
 			continue;
 		harvest->report.protect_calls++;
@@ -142,7 +198,7 @@ static int arm(struct gln_harvest *harvest)
 	uint64_t protected_ns;
 	int err;
 
-	if (!harvest->nr_left ||
+	if (harvest->is_empty ||
 	    !has_cap(harvest, GLN_CAP_PROTECT | GLN_CAP_FLUSH))
 		return 0;
 
@@ -153,7 +209,8 @@ static int arm(struct gln_harvest *harvest)
 	if (err)
 		return err;
 
-	err = flush(harvest);
+	if (harvest->flush.nr_pages)
+		err = flush(harvest);
 	harvest->report.flush_ns = gln_plat_now_ns() - protected_ns;
 	return err;
 }
@@ -171,7 +228,6 @@ static int arm_and_count(struct gln_harvest *harvest)
 
 int glni_harvest_fail(struct gln_harvest *harvest, int err)
 {
-	harvest->nr_left = harvest->report.nr_pages;
 	glni_harvest_put_back(harvest);
 	dirty_count(&harvest->stats->failed_harvests, 1);
 
@@ -187,13 +243,11 @@ int glni_harvest_take(struct gln_harvest *harvest,
 	/*
 	 * sync take.4 (seq_cst) <-> mark.1: one fence for the whole take puts
 	 * every exchange above before the protection that follows, and before
-	 * every page copy that the caller makes.
+	 * every page copy that the caller makes. (A flip exchanged nothing.)
 	 */
-	harvest->nr_left = harvest->report.nr_pages;
-	if (harvest->nr_left)
-		glni_fence_heavy(harvest->log->live.fence);
+	if (harvest->report.nr_pages)
+		glni_fence_heavy(harvest->log->live->fence);
 
-	dirty_count(&harvest->stats->harvested_pages, harvest->nr_left);
 	harvest->report.take_ns = gln_plat_now_ns() - start_ns;
 	if (!err)
 		err = arm_and_count(harvest);
@@ -209,58 +263,58 @@ void glni_harvest_take_bits(struct gln_harvest *harvest, uint64_t word,
 			    const uint64_t *bits, uint64_t nr_words)
 {
 	struct log *const log = harvest->log;
-	uint64_t nr_pages = 0;
+	const uint64_t nr_pages = log_nr_pages(log);
 
 	for (uint64_t i = 0; i < nr_words; i++) {
-		const uint64_t valid =
-			bitmap_valid_bits(log->live.nr_pages, word + i);
-		uint64_t wanted = gln_le64(bits[i]) & valid;
+		const uint64_t wanted = gln_le64(bits[i]) &
+					bitmap_valid_bits(nr_pages, word + i);
 
-		if (!wanted)
-			continue;
-		wanted = glni_bitmap_take_bits(&log->live, &log->snap, word + i,
-					       wanted);
-		nr_pages += gln_popcount64(wanted);
+		if (wanted && glni_bitmap_take_bits(log->live, &log->snap,
+						    word + i, wanted))
+			harvest->is_empty = false;
 	}
-
-	harvest->report.nr_pages += nr_pages;
-	dirty_count(&harvest->stats->harvested_pages, nr_pages);
 }
 
 int glni_harvest_clear(struct gln_harvest *harvest)
 {
-	const uint64_t nr_pages = harvest->report.nr_pages;
 	int err;
 
-	harvest->nr_left = nr_pages;
 	/* sync clear.1 (seq_cst) <-> mark.1: as take.4. */
-	if (nr_pages)
-		glni_fence_heavy(harvest->log->live.fence);
+	if (!harvest->is_empty)
+		glni_fence_heavy(harvest->log->live->fence);
 
 	err = arm_and_count(harvest);
 	if (err)
 		return glni_harvest_fail(harvest, err);
 
 	dirty_count(&harvest->stats->harvests, 1);
-	dirty_count(&harvest->stats->cleared_pages, nr_pages);
-	glni_harvest_drop(harvest);
+	dirty_count(&harvest->stats->cleared_pages, glni_harvest_drop(harvest));
 	return 0;
 }
 
-void glni_harvest_drop(struct gln_harvest *harvest)
-{
-	if (harvest->report.nr_pages)
-		glni_snapshot_reset(&harvest->log->snap);
-	harvest->nr_left = 0;
-}
-
-void glni_harvest_put_back(struct gln_harvest *harvest)
+uint64_t glni_harvest_drop(struct gln_harvest *harvest)
 {
 	struct log *const log = harvest->log;
+	uint64_t nr = 0;
 
-	if (harvest->nr_left)
-		dirty_count(&harvest->stats->aborted_pages,
-			    glni_snapshot_put_back(&log->snap, &log->live, 0,
-						   log->live.nr_pages));
+	if (!harvest->is_empty)
+		nr = glni_snapshot_drain(&log->snap, log->live->kernel);
+	dirty_count(&harvest->stats->harvested_pages, nr);
+
+	return nr;
+}
+
+uint64_t glni_harvest_put_back(struct gln_harvest *harvest)
+{
+	struct log *const log = harvest->log;
+	uint64_t nr = 0;
+
+	if (!harvest->is_empty)
+		nr = glni_snapshot_put_back(&log->snap, log->live, 0,
+					    log_nr_pages(log));
 	glni_harvest_drop(harvest);
+	dirty_count(&harvest->stats->harvested_pages, nr);
+	dirty_count(&harvest->stats->aborted_pages, nr);
+
+	return nr;
 }

@@ -11,7 +11,12 @@
 
 #include "core/dirty/log.h"
 
-/** glni_harvest_take() - take marks within the budget, protect, flush. */
+/** glni_harvest_start() - an empty transaction on @slot, which is logged. */
+struct gln_harvest *glni_harvest_start(struct slot *slot,
+				       struct gln_backend *backend,
+				       struct dirty_stats *stats);
+
+/** glni_harvest_take() - take marks as @params say, protect, flush. */
 int glni_harvest_take(struct gln_harvest *harvest,
 		      const struct gln_harvest_params *params);
 
@@ -32,15 +37,13 @@ int glni_harvest_clear(struct gln_harvest *harvest);
 /** glni_harvest_fail() - a copy failed: put everything back. Returns @err. */
 int glni_harvest_fail(struct gln_harvest *harvest, int err);
 
-/** glni_harvest_start() - an empty transaction on @slot. */
-struct gln_harvest *glni_harvest_start(struct slot *slot, struct log *log,
-				       struct gln_backend *backend,
-				       struct dirty_stats *stats);
-
-/** glni_harvest_drop() - all that is left was dealt with. */
-void glni_harvest_drop(struct gln_harvest *harvest);
-
-/** glni_harvest_put_back() - all that is left is marked again. */
-void glni_harvest_put_back(struct gln_harvest *harvest);
+/**
+ * glni_harvest_drop() - all that is left was dealt with.
+ * glni_harvest_put_back() - all that is left is marked again.
+ *
+ * Return how many pages that was.
+ */
+uint64_t glni_harvest_drop(struct gln_harvest *harvest);
+uint64_t glni_harvest_put_back(struct gln_harvest *harvest);
 
 #endif

@@ -16,33 +16,43 @@ static size_t staging_bytes(uint64_t nr_pages)
 	return (size_t)gln_min(bitmap_words_bytes(nr_pages), STAGING_BYTES);
 }
 
-static uint64_t log_bytes(uint64_t nr_pages)
+static uint64_t map_bytes(uint64_t nr_pages)
 {
-	return sizeof(struct log) + staging_bytes(nr_pages) +
-	       2 * bitmap_words_bytes(nr_pages) +
-	       2 * bitmap_summary_bytes(nr_pages);
+	return bitmap_words_bytes(nr_pages) + bitmap_summary_bytes(nr_pages);
+}
+
+static void map_fini(const struct gln_allocator *from, struct bitmap *map)
+{
+	gln_free(from, map->summary,
+		 (size_t)bitmap_summary_bytes(map->nr_pages));
+	gln_free(from, map->words, (size_t)bitmap_words_bytes(map->nr_pages));
+}
+
+static int map_init(const struct gln_allocator *from, struct bitmap *map,
+		    uint64_t nr_pages, enum fence_form fence)
+{
+	map->nr_pages = nr_pages;
+	map->fence = fence;
+	map->kernel = glni_best_kernel();
+	map->words = gln_alloc(from, (size_t)bitmap_words_bytes(nr_pages));
+	map->summary = gln_alloc(from, (size_t)bitmap_summary_bytes(nr_pages));
+
+	return map->words && map->summary ? 0 : -ENOMEM;
 }
 
 void glni_log_destroy(const struct gln_allocator *from, struct log *log)
 {
-	const uint64_t nr_pages = log->live.nr_pages;
-	const size_t words_bytes = (size_t)bitmap_words_bytes(nr_pages);
-	const size_t summary_bytes = (size_t)bitmap_summary_bytes(nr_pages);
-
 	gln_free(from, log->staging, log->staging_bytes);
-	gln_free(from, log->snap.taken, summary_bytes);
-	gln_free(from, log->snap.words, words_bytes);
-	gln_free(from, log->live.summary, summary_bytes);
-	gln_free(from, log->live.words, words_bytes);
+	map_fini(from, &log->maps[1]);
+	map_fini(from, &log->maps[0]);
 	gln_free(from, log, sizeof(*log));
 }
 
 int glni_log_create(const struct gln_allocator *from, uint64_t nr_pages,
 		    enum fence_form fence, struct log **out)
 {
-	const size_t words_bytes = (size_t)bitmap_words_bytes(nr_pages);
-	const size_t summary_bytes = (size_t)bitmap_summary_bytes(nr_pages);
 	struct log *log;
+	int err;
 
 	if (nr_pages > MAX_LOG_PAGES)
 		return -ENOMEM;
@@ -50,23 +60,22 @@ int glni_log_create(const struct gln_allocator *from, uint64_t nr_pages,
 	if (!log)
 		return -ENOMEM;
 
-	log->bytes = log_bytes(nr_pages);
-	log->live.nr_pages = nr_pages;
-	log->live.fence = fence;
-	log->live.kernel = glni_best_kernel();
-	log->live.words = gln_alloc(from, words_bytes);
-	log->live.summary = gln_alloc(from, summary_bytes);
-	log->snap.nr_pages = nr_pages;
-	log->snap.words = gln_alloc(from, words_bytes);
-	log->snap.taken = gln_alloc(from, summary_bytes);
 	log->staging_bytes = staging_bytes(nr_pages);
-	log->staging = gln_alloc(from, log->staging_bytes);
-	if (!log->live.words || !log->live.summary || !log->snap.words ||
-	    !log->snap.taken || !log->staging) {
+	log->bytes =
+		sizeof(*log) + log->staging_bytes + 2 * map_bytes(nr_pages);
+	err = map_init(from, &log->maps[0], nr_pages, fence);
+	if (!err)
+		err = map_init(from, &log->maps[1], nr_pages, fence);
+	if (!err) {
+		log->staging = gln_alloc(from, log->staging_bytes);
+		err = log->staging ? 0 : -ENOMEM;
+	}
+	if (err) {
 		glni_log_destroy(from, log);
-		return -ENOMEM;
+		return err;
 	}
 
+	log_make_live(log, &log->maps[0]);
 	*out = log;
 	return 0;
 }

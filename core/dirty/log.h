@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * log.h - the dirty log of one slot: live marks, a snapshot, a transaction.
+ * log.h - the dirty log of one slot: two bitmaps and a transaction.
  *
- *   L1  A slot's log pointer is published before its backend starts logging
+ * One bitmap is live: vCPUs find it by the slot and mark in it. The memory of
+ * the other is the harvester's: its snapshot while a harvest is open, else 0.
+ *
+ *   L1  A slot's live bitmap is published before its backend starts logging
  *       and withdrawn after it stops; a grace period follows either way.
- *   L2  The snapshot is empty unless the slot is claimed.
+ *   L2  The other bitmap is all 0 unless the slot is claimed.
  *   L3  All memory a harvest needs is allocated with the log (G6).
  */
 #ifndef GLN_CORE_DIRTY_LOG_H
@@ -53,7 +56,7 @@ struct gln_harvest {
 	struct log *log;
 	struct dirty_stats *stats;
 	struct gln_harvest_report report;
-	uint64_t nr_left; /* pages not settled */
+	bool is_empty; /* nothing was taken: the snapshot is untouched */
 	struct run_walk walk;
 	struct gln_flush flush;
 	struct gln_range runs[RUNS_A_CALL];
@@ -61,13 +64,30 @@ struct gln_harvest {
 
 /** struct log - all of it. */
 struct log {
-	struct bitmap live;
-	struct snapshot snap;
+	struct bitmap maps[2];
+	struct bitmap *live;  /* as the slot's marks */
+	struct snapshot snap; /* the other one, seen as plain memory */
 	struct gln_harvest harvest;
 	uint64_t *staging;
 	size_t staging_bytes;
 	uint64_t bytes; /* all of it, for statistics */
 };
+
+static inline uint64_t log_nr_pages(const struct log *log)
+{
+	return log->live->nr_pages;
+}
+
+/** log_make_live() - vCPUs mark in @live from now on; the other is ours. */
+static inline void log_make_live(struct log *log, struct bitmap *live)
+{
+	struct bitmap *const other = &log->maps[live == &log->maps[0]];
+
+	log->live = live;
+	log->snap.nr_pages = other->nr_pages;
+	log->snap.words = (uint64_t *)(void *)other->words;
+	log->snap.taken = (uint64_t *)(void *)other->summary;
+}
 
 /**
  * glni_log_create() - an empty log of @nr_pages pages.
@@ -79,20 +99,24 @@ int glni_log_create(const struct gln_allocator *from, uint64_t nr_pages,
 void glni_log_destroy(const struct gln_allocator *from, struct log *log);
 
 /**
- * slot_log() - the slot's log, or NULL while it is not logged. In a read-side
- * section, or with the slot claimed.
+ * slot_marks() - where to mark, or NULL while the slot is not logged. In a
+ * read-side section.
  */
-static inline struct log *slot_log(struct slot *slot)
+static inline struct bitmap *slot_marks(const struct slot *slot)
 {
-	/* sync log.1 (acquire) <- log.2: an empty log before its pointer. */
-	return gln_load_acquire(&slot->log);
+	/* sync log.1 (acquire) <- log.2: an empty bitmap before its pointer. */
+	return gln_load_acquire(&slot->marks);
 }
 
-/** slot_publish_log() - let markers find @log, or NULL. The VM's lock held. */
-static inline void slot_publish_log(struct slot *slot, struct log *log)
+/**
+ * slot_publish_marks() - let markers find @marks, or NULL. The claimant.
+ *
+ * The old ones are quiet after the next grace period.
+ */
+static inline void slot_publish_marks(struct slot *slot, struct bitmap *marks)
 {
-	/* sync log.2 (release) -> log.1: an empty log before its pointer. */
-	gln_store_release(&slot->log, log);
+	/* sync log.2 (release) -> log.1: an empty bitmap before its pointer. */
+	gln_store_release(&slot->marks, marks);
 }
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * mark.h - from a frame to its bit, under RCU.
  *
- * A log is found and used within one read-side section; whoever withdraws it
+ * A bitmap is found and used within one read-side section; whoever replaces it
  * waits for the section to end.
  */
 #ifndef GLN_CORE_DIRTY_MARK_H
@@ -14,15 +14,15 @@
 /** dirty_mark() - mark one frame. Results as gln_dirty_mark(). */
 static inline int dirty_mark(const struct slot_set *set, gln_gfn gfn)
 {
-	struct slot *slot;
-	struct log *log;
+	const struct slot *slot;
+	struct bitmap *marks;
 	int result = -ENOENT;
 
 	glni_read_lock();
 	slot = slot_find(set, gfn);
 	if (slot) {
-		log = slot_log(slot);
-		result = log && bitmap_mark(&log->live, gfn - slot->face.base);
+		marks = slot_marks(slot);
+		result = marks && bitmap_mark(marks, gfn - slot->face.base);
 	}
 	glni_read_unlock();
 
@@ -34,15 +34,15 @@ static inline uint64_t slot_mark_pages(struct slot *slot,
 				       struct gln_range range)
 {
 	const struct gln_backend_slot *const face = &slot->face;
-	struct log *const log = slot_log(slot);
+	struct bitmap *const marks = slot_marks(slot);
 	const gln_gfn first = gln_max(range.first, face->base);
 	const uint64_t skipped = first - range.first;
 	const uint64_t page = first - face->base;
 
-	if (!log || skipped >= range.count || page >= face->nr_pages)
+	if (!marks || skipped >= range.count || page >= face->nr_pages)
 		return 0;
 	return glni_bitmap_mark_range(
-		&log->live, page,
+		marks, page,
 		gln_min(range.count - skipped, face->nr_pages - page));
 }
 

@@ -15,18 +15,21 @@
 #include "core/base/atomic.h"
 #include "core/sync/rcu.h"
 
+struct bitmap;
 struct log;
 
 /**
  * struct slot - a memslot.
  *
  * @face:	what the backend sees. All of it but @face.priv is constant.
- * @log:	its dirty log; NULL while it is not logged.
+ * @marks:	where vCPUs mark; NULL while the slot is not logged.
+ * @log:	its dirty log; changed and used by the claimant only.
  * @claim:	1 while a harvest, or a change that excludes one, holds it.
  */
 struct slot {
 	struct gln_backend_slot face;
-	_Atomic(struct log *) log;
+	_Atomic(struct bitmap *) marks;
+	struct log *log;
 	_Atomic uint32_t claim;
 };
 

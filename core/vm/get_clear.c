@@ -18,7 +18,7 @@ static int claim_logged(struct gln_vm *vm, uint32_t number, struct slot **slot)
 	err = glni_vm_claim(vm, number, slot);
 	if (err)
 		return err;
-	if (!slot_log(*slot)) {
+	if (!(*slot)->log) {
 		slot_release(*slot);
 		return -ENOENT;
 	}
@@ -39,13 +39,13 @@ static uint64_t live_word(const struct log *log, uint64_t word)
 	 * Relaxed: the marks stay, so the clear that takes them orders what
 	 * must be ordered.
 	 */
-	return gln_load_relaxed(&log->live.words[word]);
+	return gln_load_relaxed(&log->live->words[word]);
 }
 
 /* Copy the whole bitmap out, in pieces, as little-endian words. */
 static int copy_out(struct log *log, word_fn read, char *to)
 {
-	const uint64_t nr_words = bitmap_nr_words(log->live.nr_pages);
+	const uint64_t nr_words = bitmap_nr_words(log_nr_pages(log));
 	const uint64_t piece = log->staging_bytes / GLN_WORD_BYTES;
 	int err = 0;
 
@@ -81,7 +81,7 @@ static int get_and_clear(struct gln_harvest *harvest, void *bitmap)
 /* Give the marks out and leave them where they are. */
 static int get_only(struct gln_harvest *harvest, void *bitmap)
 {
-	const uint64_t nr_pages = harvest->log->live.nr_pages;
+	const uint64_t nr_pages = log_nr_pages(harvest->log);
 	int err = glni_harvest_collect(harvest, 0, nr_pages);
 
 	if (!err)
@@ -104,7 +104,7 @@ int gln_get_dirty_log(struct gln_vm *vm, uint32_t number, void *bitmap)
 	if (err)
 		goto out;
 
-	harvest = glni_vm_begin(vm, slot);
+	harvest = glni_harvest_start(slot, vm->backend, &vm->stats);
 	if (gln_load_relaxed(&vm->log_mode) & GLN_LOG_MANUAL_PROTECT)
 		err = get_only(harvest, bitmap);
 	else
@@ -163,7 +163,7 @@ int gln_clear_dirty_log(struct gln_vm *vm, const struct gln_clear_log *clear)
 	err = -EINVAL;
 	if (!range_is_valid(clear, slot->face.nr_pages))
 		goto release;
-	harvest = glni_vm_begin(vm, slot);
+	harvest = glni_harvest_start(slot, vm->backend, &vm->stats);
 	err = take_asked(harvest, clear);
 	if (err)
 		err = glni_harvest_fail(harvest, err);

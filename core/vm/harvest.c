@@ -6,10 +6,15 @@
 
 #include "core/vm/vm.h"
 
-struct gln_harvest *glni_vm_begin(struct gln_vm *vm, struct slot *slot)
+static bool params_are_valid(const struct gln_harvest_params *params,
+			     uint64_t nr_pages)
 {
-	return glni_harvest_start(slot, slot_log(slot), vm->backend,
-				  &vm->stats);
+	const bool whole =
+		!params->first_page && !params->max_pages && !params->max_ns;
+
+	return params->first_page <= nr_pages &&
+	       params->strategy <= GLN_HARVEST_FLIP &&
+	       (params->strategy != GLN_HARVEST_FLIP || whole);
 }
 
 int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
@@ -28,12 +33,12 @@ int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 		return err;
 
 	err = -ENOENT;
-	if (!slot_log(slot))
+	if (!slot->log)
 		goto fail;
 	err = -EINVAL;
-	if (params.first_page > slot->face.nr_pages)
+	if (!params_are_valid(&params, slot->face.nr_pages))
 		goto fail;
-	harvest = glni_vm_begin(vm, slot);
+	harvest = glni_harvest_start(slot, vm->backend, &vm->stats);
 	err = glni_harvest_take(harvest, &params);
 	if (err)
 		goto fail;
@@ -45,9 +50,14 @@ fail:
 	return err;
 }
 
-int gln_harvest_report(const struct gln_harvest *harvest,
+int gln_harvest_report(struct gln_harvest *harvest,
 		       struct gln_harvest_report *report)
 {
+	const struct log *const log = harvest->log;
+
+	if (!harvest->is_empty && !harvest->report.nr_pages)
+		harvest->report.nr_pages =
+			glni_snapshot_count(&log->snap, log->live->kernel);
 	return vm_give_report(report, &harvest->report, sizeof(harvest->report))
 		       ? 0
 		       : -EINVAL;
@@ -87,7 +97,7 @@ uint64_t gln_harvest_commit_range(struct gln_harvest *harvest,
 	clip(harvest, range, &first, &end);
 	nr = glni_snapshot_drop(&harvest->log->snap, first, end);
 	runs_refresh(&harvest->walk);
-	harvest->nr_left -= nr;
+	dirty_count(&harvest->stats->harvested_pages, nr);
 
 	return nr;
 }
@@ -95,26 +105,30 @@ uint64_t gln_harvest_commit_range(struct gln_harvest *harvest,
 uint64_t gln_harvest_abort_range(struct gln_harvest *harvest,
 				 struct gln_range range)
 {
+	struct log *const log = harvest->log;
 	uint64_t first, end, nr;
 
 	clip(harvest, range, &first, &end);
-	nr = glni_snapshot_put_back(&harvest->log->snap, &harvest->log->live,
-				    first, end);
+	nr = glni_snapshot_put_back(&log->snap, log->live, first, end);
 	runs_refresh(&harvest->walk);
-	harvest->nr_left -= nr;
+	dirty_count(&harvest->stats->harvested_pages, nr);
 	dirty_count(&harvest->stats->aborted_pages, nr);
 
 	return nr;
 }
 
-void gln_harvest_commit(struct gln_harvest *harvest)
+uint64_t gln_harvest_commit(struct gln_harvest *harvest)
 {
-	glni_harvest_drop(harvest);
+	const uint64_t nr = glni_harvest_drop(harvest);
+
 	slot_release(harvest->slot);
+	return nr;
 }
 
-void gln_harvest_abort(struct gln_harvest *harvest)
+uint64_t gln_harvest_abort(struct gln_harvest *harvest)
 {
-	glni_harvest_put_back(harvest);
+	const uint64_t nr = glni_harvest_put_back(harvest);
+
 	slot_release(harvest->slot);
+	return nr;
 }

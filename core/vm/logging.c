@@ -34,12 +34,13 @@ static bool can_log(const struct gln_vm *vm)
 /* Withdraw the log; on return nobody marks in it. Returns the marks in it. */
 static uint64_t withdraw_log(struct gln_vm *vm, struct slot *slot)
 {
-	struct log *const log = slot_log(slot);
+	struct log *const log = slot->log;
 	uint64_t nr_marks;
 
-	slot_publish_log(slot, NULL);
+	slot_publish_marks(slot, NULL);
 	glni_synchronize();
-	nr_marks = glni_bitmap_count(&log->live);
+	slot->log = NULL;
+	nr_marks = glni_bitmap_count(log->live);
 	dirty_count(&vm->stats.log_bytes, 0 - log->bytes);
 	glni_log_destroy(&vm->allocator, log);
 
@@ -62,9 +63,10 @@ static int start_logging(struct gln_vm *vm, struct slot *slot, bool all_marked)
 	if (err)
 		return err;
 	if (all_marked)
-		glni_bitmap_mark_range(&log->live, 0, nr_pages);
+		glni_bitmap_mark_range(log->live, 0, nr_pages);
 	dirty_count(&vm->stats.log_bytes, log->bytes);
-	slot_publish_log(slot, log);
+	slot->log = log;
+	slot_publish_marks(slot, log->live);
 	glni_synchronize();
 
 	err = start_backend(vm, slot,
@@ -85,7 +87,7 @@ static int claim_unlogged(struct gln_vm *vm, uint32_t id, struct slot **slot)
 			return err;
 		glni_read_lock();
 		*slot = glni_slot_by_id(&vm->slots, id);
-		if (slot_log(*slot))
+		if (slot_marks(*slot))
 			err = -EEXIST;
 		glni_read_unlock();
 	} while (err == -EBUSY);
@@ -109,7 +111,7 @@ int gln_log_enable(struct gln_vm *vm, uint32_t id, uint32_t flags)
 	if (err)
 		goto out;
 
-	if (slot_log(slot))
+	if (slot->log)
 		err = -EEXIST;
 	else if (!can_log(vm))
 		err = -ENOTSUP;
@@ -138,7 +140,7 @@ int gln_log_disable(struct gln_vm *vm, uint32_t id)
 	if (err)
 		goto out;
 
-	if (slot_log(slot))
+	if (slot->log)
 		glni_vm_stop_logging(vm, slot);
 	else
 		err = -ENOENT;

@@ -92,8 +92,8 @@ uint64_t gln_dirty_mark_bytes(struct gln_vm *vm, uint64_t gpa, uint64_t bytes)
 				    });
 }
 
-/* Merge words [word, end) of the log; @bits begins at @word. */
-static void merge_words(struct log *log, uint64_t word, uint64_t end,
+/* Merge words [word, end); @bits begins at @word. */
+static void merge_words(struct bitmap *marks, uint64_t word, uint64_t end,
 			const uint64_t *bits, uint64_t end_page)
 {
 	for (uint64_t i = word; i < end; i++) {
@@ -101,7 +101,7 @@ static void merge_words(struct log *log, uint64_t word, uint64_t end,
 				      bitmap_valid_bits(end_page, i);
 
 		if (some)
-			bitmap_mark_word(&log->live, i, some);
+			bitmap_mark_word(marks, i, some);
 	}
 }
 
@@ -112,12 +112,12 @@ static int64_t merge_some(struct gln_vm *vm, uint32_t id, uint64_t first_page,
 	const uint64_t some = gln_min(nr_pages, SECTION_PAGES);
 	int64_t result = -ENOENT;
 	struct slot *slot;
-	struct log *log;
+	struct bitmap *marks;
 
 	glni_read_lock();
 	slot = glni_slot_by_id(&vm->slots, id);
-	log = slot ? slot_log(slot) : NULL;
-	if (!log)
+	marks = slot ? slot_marks(slot) : NULL;
+	if (!marks)
 		goto out;
 
 	result = -EINVAL;
@@ -125,7 +125,7 @@ static int64_t merge_some(struct gln_vm *vm, uint32_t id, uint64_t first_page,
 	    nr_pages > slot->face.nr_pages - first_page)
 		goto out;
 
-	merge_words(log, first_page >> GLN_WORD_SHIFT,
+	merge_words(marks, first_page >> GLN_WORD_SHIFT,
 		    bitmap_nr_words(first_page + some), bits,
 		    first_page + some);
 	result = (int64_t)some;

@@ -111,7 +111,7 @@ int glni_vm_claim(struct gln_vm *vm, uint32_t id, struct slot **out)
 void glni_vm_remove_slot(struct gln_vm *vm, struct slot *slot)
 {
 	glni_slot_set_remove(&vm->slots, slot);
-	if (slot_log(slot))
+	if (slot->log)
 		glni_vm_stop_logging(vm, slot);
 	detach(vm, slot);
 	gln_free(&vm->allocator, slot, sizeof(*slot));

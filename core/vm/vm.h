@@ -84,7 +84,4 @@ void glni_vm_stop_logging(struct gln_vm *vm, struct slot *slot);
 /** glni_vm_remove_slot() - remove and free a claimed slot; lock held. */
 void glni_vm_remove_slot(struct gln_vm *vm, struct slot *slot);
 
-/** glni_vm_begin() - start an empty transaction on a claimed slot. */
-struct gln_harvest *glni_vm_begin(struct gln_vm *vm, struct slot *slot);
-
 #endif

@@ -55,7 +55,8 @@ void glni_runs_start(struct run_walk *walk, const struct snapshot *snap);
 /** runs_refresh() - the snapshot was changed: give out nothing that is gone. */
 static inline void runs_refresh(struct run_walk *walk)
 {
-	walk->mask &= snapshot_word(walk->snap, walk->word);
+	if (walk->mask)
+		walk->mask &= snapshot_word(walk->snap, walk->word);
 }
 
 /**

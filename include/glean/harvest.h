@@ -39,6 +39,23 @@ struct gln_vm;
 struct gln_harvest;
 
 /**
+ * enum gln_harvest_strategy - how marks are taken.
+ *
+ * @GLN_HARVEST_AUTO:	exchange when little is dirty or under a budget, else
+ *		flip; decided by how much the summary says is dirty.
+ * @GLN_HARVEST_EXCHANGE: exchange the words that are set; what a budget does
+ *		not reach stays where it is.
+ * @GLN_HARVEST_FLIP:	give vCPUs another, empty bitmap and wait a grace
+ *		period; then the old one is read with no atomic access and no
+ *		copy. Takes all of the slot.
+ */
+enum gln_harvest_strategy {
+	GLN_HARVEST_AUTO = 0,
+	GLN_HARVEST_EXCHANGE = 1,
+	GLN_HARVEST_FLIP = 2,
+};
+
+/**
  * struct gln_harvest_params - how much to take, and from where.
  *
  * @struct_bytes: sizeof(struct gln_harvest_params).
@@ -48,12 +65,14 @@ struct gln_harvest;
  * @max_ns:	stop looking for pages after so long; 0 is no limit. Read once
  *		every few thousand pages, and always after some progress;
  *		protecting and flushing what was taken comes on top.
+ * @strategy:	FLIP goes with neither budget nor cursor.
  */
 struct gln_harvest_params {
 	size_t struct_bytes;
 	uint64_t first_page;
 	uint64_t max_pages;
 	uint64_t max_ns;
+	enum gln_harvest_strategy strategy;
 };
 
 /**
@@ -87,12 +106,14 @@ struct gln_harvest_report {
  * @params:	budget and cursor.
  * @harvest:	the transaction; lives until its commit or abort.
  *
- * Context: any thread that may sleep in the backend; one harvest a slot at a
- * time, others on other slots.
- * Return: 0; -EINVAL for a wrong @struct_bytes, an id out of bounds or a
- * @first_page past the slot's end; -ENOENT if there is no such slot or it is
- * not logged; -EBUSY if a harvest of it is open; or what the backend's collect,
- * protect or flush said. On failure every mark is back and @harvest untouched.
+ * Context: any thread that may sleep, outside every RCU read-side section: it
+ * may wait for marks under way. One harvest a slot at a time, others on other
+ * slots.
+ * Return: 0; -EINVAL for a wrong @struct_bytes or strategy, an id out of bounds
+ * or a @first_page past the slot's end; -ENOENT if there is no such slot or it
+ * is not logged; -EBUSY if a harvest of it is open; or what the backend's
+ * collect, protect or flush said. On failure every mark is back and @harvest
+ * untouched.
  */
 GLN_PUBLIC int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 				 const struct gln_harvest_params *params,
@@ -101,11 +122,15 @@ GLN_PUBLIC int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 /**
  * gln_harvest_report() - what begin did, in figures.
  *
+ * After a flip for a backend without protect or flush nobody has counted the
+ * pages yet; then this call reads the snapshot to do it. The commit counts as
+ * it goes, at no cost.
+ *
  * Context: the harvester.
  * Return: 0; -EINVAL if @report->struct_bytes is smaller than the member itself
  * or larger than this library knows.
  */
-GLN_PUBLIC int gln_harvest_report(const struct gln_harvest *harvest,
+GLN_PUBLIC int gln_harvest_report(struct gln_harvest *harvest,
 				  struct gln_harvest_report *report);
 
 /**
@@ -147,9 +172,10 @@ GLN_PUBLIC uint64_t gln_harvest_abort_range(struct gln_harvest *harvest,
  * gln_harvest_abort() - all that is left was not; mark it again and end.
  *
  * Context: the harvester. @harvest is gone afterwards.
+ * Return: pages settled.
  */
-GLN_PUBLIC void gln_harvest_commit(struct gln_harvest *harvest);
-GLN_PUBLIC void gln_harvest_abort(struct gln_harvest *harvest);
+GLN_PUBLIC uint64_t gln_harvest_commit(struct gln_harvest *harvest);
+GLN_PUBLIC uint64_t gln_harvest_abort(struct gln_harvest *harvest);
 
 GLN_END_DECLS
 

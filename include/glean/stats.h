@@ -21,7 +21,7 @@ struct gln_vcpu;
  *
  * @struct_bytes: set by the caller; members beyond it are not written.
  * @harvests:	transactions begun, gets and clears of the KVM-shaped log too.
- * @harvested_pages: pages they took.
+ * @harvested_pages: pages they took, counted when committed or aborted.
  * @harvested_runs: maximal runs of them handed to the backend.
  * @protect_calls: calls of the backend's protect.
  * @flushes:	calls of the backend's flush.

@@ -73,10 +73,10 @@ GLN_PUBLIC size_t gln_harvest_next(struct gln_harvest *harvest,
 	return nr;
 }
 
-GLN_PUBLIC int gln_harvest_report(const struct gln_harvest *harvest,
+GLN_PUBLIC int gln_harvest_report(struct gln_harvest *harvest,
 				  struct gln_harvest_report *report)
 {
-	int (*real)(const struct gln_harvest *, struct gln_harvest_report *);
+	int (*real)(struct gln_harvest *, struct gln_harvest_report *);
 
 	find_real("gln_harvest_report", &real);
 

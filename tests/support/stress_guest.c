@@ -375,9 +375,20 @@ void guest_copy_all(const struct guest *guest, struct guest_slot *slot)
 		   (struct gln_range){slot->base, slot->nr_pages});
 }
 
+enum gln_harvest_strategy guest_strategy(void)
+{
+	static _Atomic unsigned int turn;
+
+	/* Relaxed: any order of strategies will do. */
+	return gln_fetch_add_relaxed(&turn, 1) % (GLN_HARVEST_FLIP + 1);
+}
+
 uint64_t guest_harvest(const struct guest *guest, struct guest_slot *slot)
 {
-	const struct gln_harvest_params all = {.struct_bytes = sizeof(all)};
+	const struct gln_harvest_params all = {
+		.struct_bytes = sizeof(all),
+		.strategy = guest_strategy(),
+	};
 	struct gln_harvest *harvest;
 	struct gln_range runs[32];
 	uint64_t nr_pages = 0;

@@ -145,6 +145,9 @@ void guest_copy(const struct guest *guest, struct guest_slot *slot,
 /** guest_copy_all() - copy the slot. */
 void guest_copy_all(const struct guest *guest, struct guest_slot *slot);
 
+/** guest_strategy() - another at each call, so that all are under stress. */
+enum gln_harvest_strategy guest_strategy(void);
+
 /** guest_harvest() - take everything, copy it, commit. Return: pages taken. */
 uint64_t guest_harvest(const struct guest *guest, struct guest_slot *slot);
 

@@ -91,12 +91,15 @@ static struct gln_harvest *begin_with(struct ways *ways,
 static struct gln_harvest *begin(struct ways *ways,
 				 const struct guest_slot *slot)
 {
-	const struct gln_harvest_params all = {.struct_bytes = sizeof(all)};
+	const struct gln_harvest_params all = {
+		.struct_bytes = sizeof(all),
+		.strategy = guest_strategy(),
+	};
 
 	return begin_with(ways, slot, &all);
 }
 
-static struct gln_harvest_report report_of(const struct gln_harvest *harvest)
+static struct gln_harvest_report report_of(struct gln_harvest *harvest)
 {
 	struct gln_harvest_report report = {.struct_bytes = sizeof(report)};
 
@@ -107,7 +110,7 @@ static struct gln_harvest_report report_of(const struct gln_harvest *harvest)
 static void set_states(struct ways *ways, const struct guest_slot *slot,
 		       struct gln_range range, enum state state)
 {
-	memset(ways->states + (range.first - slot->base), state,
+	memset(ways->states + (range.first - slot->base), (int)state,
 	       (size_t)range.count);
 }
 
@@ -419,6 +422,8 @@ static uint64_t get(struct ways *ways, const struct guest_slot *slot)
 
 static void set_log_mode(struct ways *ways, uint32_t mode)
 {
+	if (ways->keeps_mode)
+		return;
 	CHECK(!gln_log_set_mode(ways->guest->vm, mode), "mode %u is known",
 	      mode);
 }

@@ -16,6 +16,7 @@
  * struct ways - who harvests, and what came of it.
  *
  * @is_quiet:	set while nobody writes: then more can be checked.
+ * @keeps_mode:	others harvest too: the VM's mode is as this way needs it.
  * @may_fail:	set while the backend fails now and then; a way tries again.
  * @states:	a byte a page, for the way under way.
  * @bitmap:	room for the bitmap of any slot.
@@ -24,6 +25,7 @@ struct ways {
 	struct guest *guest;
 	struct stress_random random;
 	bool is_quiet;
+	bool keeps_mode;
 	bool may_fail;
 	uint8_t *states;
 	uint64_t *bitmap;

@@ -102,7 +102,7 @@ static inline struct log *guest_log(struct guest *guest, uint32_t id)
 {
 	struct slot *const slot = glni_slot_by_id(&guest->vm->slots, id);
 
-	return slot ? slot_log(slot) : NULL;
+	return slot ? slot->log : NULL;
 }
 
 /**
@@ -112,7 +112,7 @@ static inline struct log *guest_log(struct guest *guest, uint32_t id)
 static inline bool guest_has_marks(struct guest *guest, uint32_t id,
 				   const uint8_t *pages)
 {
-	const struct bitmap *const live = &guest_log(guest, id)->live;
+	const struct bitmap *const live = guest_log(guest, id)->live;
 
 	for (uint64_t i = 0; i < live->nr_pages; i++) {
 		const uint64_t word = gln_load_relaxed(&live->words[i / 64]);
@@ -130,7 +130,7 @@ static inline bool guest_has_marks(struct guest *guest, uint32_t id,
 
 static inline uint64_t guest_count_marks(struct guest *guest, uint32_t id)
 {
-	return glni_bitmap_count(&guest_log(guest, id)->live);
+	return glni_bitmap_count(guest_log(guest, id)->live);
 }
 
 static inline struct gln_stats guest_stats(struct guest *guest)
@@ -141,11 +141,20 @@ static inline struct gln_stats guest_stats(struct guest *guest)
 	return stats;
 }
 
+/** guest_strategy() - another at each call: results must not depend on it. */
+static inline enum gln_harvest_strategy guest_strategy(void)
+{
+	static unsigned int turn;
+
+	return turn++ % (GLN_HARVEST_FLIP + 1);
+}
+
 /** guest_begin() - a harvest without a budget, which must succeed. */
 static inline struct gln_harvest *guest_begin(struct guest *guest, uint32_t id)
 {
 	const struct gln_harvest_params params = {
 		.struct_bytes = sizeof(params),
+		.strategy = guest_strategy(),
 	};
 	struct gln_harvest *harvest = NULL;
 	const int err = gln_harvest_begin(guest->vm, id, &params, &harvest);
@@ -155,7 +164,7 @@ static inline struct gln_harvest *guest_begin(struct guest *guest, uint32_t id)
 }
 
 static inline struct gln_harvest_report guest_report(
-	const struct gln_harvest *harvest)
+	struct gln_harvest *harvest)
 {
 	struct gln_harvest_report report = {.struct_bytes = sizeof(report)};
 

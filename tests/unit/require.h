@@ -20,4 +20,19 @@
 			cr_assert_fail(__VA_ARGS__); \
 	} while (0)
 
+/*
+ * A test between setup() and teardown(), which its file defines. Criterion has
+ * .init and .fini for that, but takes no notice of an assertion that fails
+ * there.
+ */
+#define FixtureTest(suite, name)                 \
+	static void suite##_##name##_body(void); \
+	Test(suite, name)                        \
+	{                                        \
+		setup();                         \
+		suite##_##name##_body();         \
+		teardown();                      \
+	}                                        \
+	static void suite##_##name##_body(void)
+
 #endif

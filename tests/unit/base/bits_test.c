@@ -32,7 +32,7 @@ static unsigned int slow_count(uint64_t x)
 	unsigned int nr = 0;
 
 	for (unsigned int i = 0; i < 64; i++)
-		nr += x >> i & 1;
+		nr += (unsigned int)(x >> i & 1);
 
 	return nr;
 }

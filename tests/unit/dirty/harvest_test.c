@@ -69,7 +69,7 @@ static void check_flushed(const struct gln_range *runs, size_t nr_runs,
 		"seed %" PRIu64 ": other ranges in the plan", seed);
 }
 
-static void check_report(const struct gln_harvest *harvest, uint64_t slot_pages,
+static void check_report(struct gln_harvest *harvest, uint64_t slot_pages,
 			 uint64_t nr_pages, size_t nr_runs, uint64_t seed)
 {
 	const struct gln_harvest_report report = guest_report(harvest);
@@ -359,6 +359,26 @@ Test(harvest, a_budget_that_is_spent_stops_collecting)
 	cr_assert_eq(guest.fake.nr_of[FAKE_COLLECT], 1);
 	cr_assert_eq(guest_report(harvest).next_page, 13);
 	gln_harvest_commit(harvest);
+	guest_stop(&guest);
+}
+
+Test(harvest, a_budget_holds_over_windows)
+{
+	const struct gln_harvest_params params = {
+		.struct_bytes = sizeof(params),
+		.max_pages = 10,
+	};
+	struct gln_harvest *harvest;
+
+	guest_start(&guest, ALL_CAPS, 0);
+	guest_log_slot(&guest, ID, 0, 2 * WINDOW);
+	gln_dirty_mark_range(guest.vm, (struct gln_range){7, 3});
+	gln_dirty_mark_range(guest.vm, (struct gln_range){WINDOW, 100});
+	cr_assert_eq(gln_harvest_begin(guest.vm, ID, &params, &harvest), 0);
+	cr_assert_eq(guest_report(harvest).nr_pages, 10);
+	cr_assert_eq(guest_report(harvest).next_page, WINDOW + 7);
+	gln_harvest_commit(harvest);
+	cr_assert_eq(guest_count_marks(&guest, ID), 93);
 	guest_stop(&guest);
 }
 

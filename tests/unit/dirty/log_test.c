@@ -45,13 +45,14 @@ Test(log, a_new_log_is_empty_and_counts_all_its_memory)
 					     &log),
 			     0);
 		cr_assert_eq(log->bytes, memory.live_bytes);
-		cr_assert_eq(log->live.nr_pages, *nr);
+		cr_assert_eq(log->live->nr_pages, *nr);
 		cr_assert_eq(log->snap.nr_pages, *nr);
-		cr_assert_eq(log->live.fence, FENCE_ONE);
-		cr_assert(is_zero((void *)log->live.words,
+		cr_assert_eq(log->live->fence, FENCE_ONE);
+		cr_assert(is_zero((void *)log->live->words,
 				  bitmap_words_bytes(*nr)));
-		cr_assert(is_zero((void *)log->live.summary,
+		cr_assert(is_zero((void *)log->live->summary,
 				  bitmap_summary_bytes(*nr)));
+		cr_assert(is_zero(log->snap.words, bitmap_words_bytes(*nr)));
 		cr_assert(is_zero(log->snap.taken, bitmap_summary_bytes(*nr)));
 		glni_log_destroy(&memory.allocator, log);
 		cr_assert_eq(memory.nr_live, 0);

@@ -27,16 +27,18 @@ static void start(gln_gfn base)
 	cr_assert_eq(
 		glni_log_create(&memory.allocator, NR_PAGES, FENCE_BOTH, &log),
 		0);
-	slot_publish_log(&slot, log);
+	slot.log = log;
+	slot_publish_marks(&slot, log->live);
 	cr_assert_eq(glni_slot_set_reserve(&set, &memory.allocator, &slot), 0);
 	glni_slot_set_add(&set, &slot);
 }
 
-static void stop(void)
+static void teardown(void)
 {
-	struct log *const log = slot_log(&slot);
+	struct log *const log = slot.log;
 
-	slot_publish_log(&slot, NULL);
+	slot_publish_marks(&slot, NULL);
+	slot.log = NULL;
 	glni_log_destroy(&memory.allocator, log);
 	glni_slot_set_remove(&set, &slot);
 	glni_slot_set_fini(&set, &memory.allocator);
@@ -48,12 +50,10 @@ static void setup(void)
 	start(1000);
 }
 
-TestSuite(slot_mark, .init = setup, .fini = stop);
-
 /* Pages [first, end) of the slot, and no other, are marked. */
 static bool has_marks(uint64_t first, uint64_t end)
 {
-	const struct bitmap *const live = &slot_log(&slot)->live;
+	const struct bitmap *const live = slot.log->live;
 
 	for (uint64_t i = 0; i < NR_PAGES; i++) {
 		const uint64_t word = gln_load_relaxed(&live->words[i / 64]);
@@ -65,7 +65,7 @@ static bool has_marks(uint64_t first, uint64_t end)
 	return glni_bitmap_count(live) == end - first;
 }
 
-Test(slot_mark, a_range_is_clipped_to_the_slot)
+FixtureTest(slot_mark, a_range_is_clipped_to_the_slot)
 {
 	/* The slot is [1000, 1130). */
 	static const struct {
@@ -77,6 +77,7 @@ Test(slot_mark, a_range_is_clipped_to_the_slot)
 		{"the first page", {1000, 1}, 0, 1},
 		{"the last page", {1129, 1}, 129, 130},
 		{"all of it", {1000, 130}, 0, 130},
+		{"far below", {0, 10}, 0, 0},
 		{"up to the base", {900, 100}, 0, 0},
 		{"one page over the base", {900, 101}, 0, 1},
 		{"around", {900, 1000}, 0, 130},
@@ -94,7 +95,7 @@ Test(slot_mark, a_range_is_clipped_to_the_slot)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct snapshot *const snap = &slot_log(&slot)->snap;
+		struct snapshot *const snap = &slot.log->snap;
 		const struct take_limits all = {.end = NR_PAGES,
 						.max_pages = UINT64_MAX};
 
@@ -103,19 +104,19 @@ Test(slot_mark, a_range_is_clipped_to_the_slot)
 			     cases[i].what);
 		cr_expect(has_marks(cases[i].first, cases[i].end), "%s",
 			  cases[i].what);
-		glni_bitmap_take(&slot_log(&slot)->live, snap, &all);
+		glni_bitmap_take(slot.log->live, snap, &all);
 		glni_snapshot_reset(snap);
 	}
 }
 
-Test(slot_mark, a_slot_without_a_log_takes_no_marks)
+FixtureTest(slot_mark, a_slot_without_a_log_takes_no_marks)
 {
 	struct slot plain = {.face = {.nr_pages = 10}};
 
 	cr_assert_eq(slot_mark_pages(&plain, (struct gln_range){0, 10}), 0);
 }
 
-Test(slot_mark, a_frame_is_found_or_not)
+FixtureTest(slot_mark, a_frame_is_found_or_not)
 {
 	cr_assert_eq(dirty_mark(&set, 999), -ENOENT);
 	cr_assert_eq(dirty_mark(&set, 1000), 1);
@@ -123,22 +124,17 @@ Test(slot_mark, a_frame_is_found_or_not)
 	cr_assert_eq(dirty_mark(&set, 1129), 1);
 	cr_assert_eq(dirty_mark(&set, 1130), -ENOENT);
 	cr_assert_eq(dirty_mark(&set, UINT64_MAX), -ENOENT);
-	cr_assert_eq(glni_bitmap_count(&slot_log(&slot)->live), 2);
+	cr_assert_eq(glni_bitmap_count(slot.log->live), 2);
 }
-
-static void setup_high(void)
-{
-	start(LAST_FRAME - NR_PAGES + 1);
-}
-
-TestSuite(slot_mark_high, .init = setup_high, .fini = stop);
 
 Test(slot_mark_high, the_last_frames_are_pages_like_any_other)
 {
+	start(LAST_FRAME - NR_PAGES + 1);
 	cr_assert_eq(dirty_mark(&set, LAST_FRAME), 1);
 	cr_assert_eq(dirty_mark(&set, LAST_FRAME + 1), -ENOENT);
 	cr_assert(has_marks(NR_PAGES - 1, NR_PAGES));
 	cr_assert_eq(slot_mark_pages(&slot, (struct gln_range){0, UINT64_MAX}),
 		     NR_PAGES - 1);
 	cr_assert(has_marks(0, NR_PAGES));
+	teardown();
 }

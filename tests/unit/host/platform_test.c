@@ -34,9 +34,7 @@ static void teardown(void)
 	munmap(two_pages, 2 * page_bytes);
 }
 
-TestSuite(copy, .init = setup, .fini = teardown);
-
-Test(copy, moves_every_byte)
+FixtureTest(copy, moves_every_byte)
 {
 	static const size_t sizes[] = {0, 1, 7, 8, 100, 4096};
 	uint8_t here[4096], there[4097];
@@ -55,7 +53,7 @@ Test(copy, moves_every_byte)
 	}
 }
 
-Test(copy, to_or_from_memory_that_is_not_there_is_an_error)
+FixtureTest(copy, to_or_from_memory_that_is_not_there_is_an_error)
 {
 	uint8_t buffer[64] = {0};
 
@@ -70,7 +68,7 @@ Test(copy, to_or_from_memory_that_is_not_there_is_an_error)
 	cr_assert_eq(gln_plat_copy_in(buffer, (void *)UINTPTR_MAX, 8), -EFAULT);
 }
 
-Test(copy, that_gets_half_way_is_an_error)
+FixtureTest(copy, that_gets_half_way_is_an_error)
 {
 	uint8_t buffer[64] = {0};
 
@@ -86,7 +84,7 @@ Test(copy, that_gets_half_way_is_an_error)
 	}
 }
 
-Test(copy, to_memory_that_can_only_be_read_is_an_error)
+FixtureTest(copy, to_memory_that_can_only_be_read_is_an_error)
 {
 	uint8_t buffer[8] = {0};
 

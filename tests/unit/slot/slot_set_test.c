@@ -36,8 +36,6 @@ static void teardown(void)
 	cr_assert_eq(memory.nr_live, 0);
 }
 
-TestSuite(slot_set, .init = setup, .fini = teardown);
-
 static struct slot slot_of(uint32_t id, gln_gfn base, uint64_t nr_pages)
 {
 	return (struct slot){
@@ -54,7 +52,7 @@ static int add(struct slot *slot)
 	return err;
 }
 
-Test(slot_set, an_empty_set_holds_nothing)
+FixtureTest(slot_set, an_empty_set_holds_nothing)
 {
 	cr_assert_null(slot_find(&set, 0));
 	cr_assert_null(slot_find(&set, UINT64_MAX));
@@ -62,7 +60,7 @@ Test(slot_set, an_empty_set_holds_nothing)
 	cr_assert_eq(slot_at_or_after(slot_array_get(&set), 0), 0);
 }
 
-Test(slot_set, overlap_at_every_relation_of_two_slots)
+FixtureTest(slot_set, overlap_at_every_relation_of_two_slots)
 {
 	static const struct {
 		const char *what;
@@ -105,7 +103,7 @@ Test(slot_set, overlap_at_every_relation_of_two_slots)
 	}
 }
 
-Test(slot_set, a_slot_that_fits_between_two_is_not_an_overlap)
+FixtureTest(slot_set, a_slot_that_fits_between_two_is_not_an_overlap)
 {
 	struct slot a = slot_of(1, 0, 100);
 	struct slot b = slot_of(2, 200, 100);
@@ -126,7 +124,7 @@ Test(slot_set, a_slot_that_fits_between_two_is_not_an_overlap)
 	cr_assert_eq(slot_find(&set, 200), &b);
 }
 
-Test(slot_set, an_id_is_taken_once)
+FixtureTest(slot_set, an_id_is_taken_once)
 {
 	struct slot a = slot_of(7, 0, 10);
 	struct slot b = slot_of(7, 100, 10);
@@ -140,7 +138,7 @@ Test(slot_set, an_id_is_taken_once)
 	cr_assert_eq(glni_slot_by_id(&set, 7), &b);
 }
 
-Test(slot_set, every_boundary_near_the_end_of_the_frames_is_exact)
+FixtureTest(slot_set, every_boundary_near_the_end_of_the_frames_is_exact)
 {
 	struct slot low = slot_of(1, 0, 1);
 	struct slot high = slot_of(2, NR_FRAMES - 3, 2);
@@ -160,7 +158,7 @@ Test(slot_set, every_boundary_near_the_end_of_the_frames_is_exact)
 	cr_assert_null(slot_find(&set, UINT64_MAX));
 }
 
-Test(slot_set, one_slot_may_hold_every_frame)
+FixtureTest(slot_set, one_slot_may_hold_every_frame)
 {
 	struct slot all = slot_of(0, 0, NR_FRAMES);
 
@@ -171,7 +169,7 @@ Test(slot_set, one_slot_may_hold_every_frame)
 }
 
 /* A published array never changes: readers may hold it. */
-Test(slot_set, a_change_publishes_another_array)
+FixtureTest(slot_set, a_change_publishes_another_array)
 {
 	struct slot a = slot_of(1, 0, 10);
 	struct slot b = slot_of(2, 20, 10);
@@ -189,7 +187,7 @@ Test(slot_set, a_change_publishes_another_array)
 	cr_assert_eq(before->nr_slots, 2);
 }
 
-Test(slot_set, without_memory_a_failed_add_changes_nothing)
+FixtureTest(slot_set, without_memory_a_failed_add_changes_nothing)
 {
 	enum { NR = 40 };
 	static struct slot slots[NR];
@@ -219,7 +217,7 @@ Test(slot_set, without_memory_a_failed_add_changes_nothing)
 		cr_assert_eq(slot_find(&set, 100 * (NR - i) + 99), &slots[i]);
 }
 
-Test(slot_set, removing_needs_no_memory)
+FixtureTest(slot_set, removing_needs_no_memory)
 {
 	enum { NR = 40 };
 	static struct slot slots[NR];
@@ -331,7 +329,7 @@ static void check_lookups(struct model *model, uint64_t seed)
 	}
 }
 
-Test(slot_set, random_changes_agree_with_a_list)
+FixtureTest(slot_set, random_changes_agree_with_a_list)
 {
 	static struct model model;
 
@@ -352,7 +350,7 @@ Test(slot_set, random_changes_agree_with_a_list)
 	}
 }
 
-Test(slot_set, one_claim_at_a_time)
+FixtureTest(slot_set, one_claim_at_a_time)
 {
 	struct slot slot = slot_of(0, 0, 1);
 

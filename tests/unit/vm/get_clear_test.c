@@ -25,9 +25,6 @@ static void teardown(void)
 	guest_stop(&guest);
 }
 
-TestSuite(get, .init = setup, .fini = teardown);
-TestSuite(clear, .init = setup, .fini = teardown);
-
 static size_t bitmap_bytes(uint64_t nr_pages)
 {
 	return gln_div_up(nr_pages, 64) * 8;
@@ -135,7 +132,7 @@ static const struct number_case {
 	{"a slot that is not logged", 1, -ENOENT},
 };
 
-Test(get, slot_numbers_have_these_errors)
+FixtureTest(get, slot_numbers_have_these_errors)
 {
 	uint64_t bitmap[4];
 
@@ -152,7 +149,7 @@ Test(get, slot_numbers_have_these_errors)
 	cr_assert_eq(guest.fake.nr_calls, 0);
 }
 
-Test(get, takes_protects_and_gives_every_size_and_density)
+FixtureTest(get, takes_protects_and_gives_every_size_and_density)
 {
 	const uint8_t none[200] = {0};
 	uint8_t pages[200];
@@ -177,7 +174,7 @@ Test(get, takes_protects_and_gives_every_size_and_density)
 /* More bitmap than goes over the edge at once: 64 KiB, 524288 pages. */
 enum { LARGE_PAGES = 3 * 524288 + 100 };
 
-Test(get, a_large_bitmap_goes_in_pieces)
+FixtureTest(get, a_large_bitmap_goes_in_pieces)
 {
 	static uint8_t pages[LARGE_PAGES];
 	static const uint64_t at[] = {
@@ -193,7 +190,7 @@ Test(get, a_large_bitmap_goes_in_pieces)
 	cr_assert_eq(guest_count_marks(&guest, ID), 0);
 }
 
-Test(get, in_manual_mode_takes_and_protects_nothing)
+FixtureTest(get, in_manual_mode_takes_and_protects_nothing)
 {
 	const uint8_t pages[200] = {[0] = 1, [64] = 1, [65] = 1, [199] = 1};
 
@@ -207,7 +204,7 @@ Test(get, in_manual_mode_takes_and_protects_nothing)
 	cr_assert_eq(guest_stats(&guest).harvested_pages, 0);
 }
 
-Test(get, manual_mode_takes_effect_at_once)
+FixtureTest(get, manual_mode_takes_effect_at_once)
 {
 	const uint8_t pages[100] = {[7] = 1}, none[100] = {0};
 
@@ -221,7 +218,7 @@ Test(get, manual_mode_takes_effect_at_once)
 	expect_log(none, 100, 3);
 }
 
-Test(get, initially_set_gives_every_page_and_none_past_the_end)
+FixtureTest(get, initially_set_gives_every_page_and_none_past_the_end)
 {
 	static uint8_t ones[600];
 
@@ -236,7 +233,7 @@ Test(get, initially_set_gives_every_page_and_none_past_the_end)
 	}
 }
 
-Test(get, in_manual_mode_collects_what_the_hardware_knows)
+FixtureTest(get, in_manual_mode_collects_what_the_hardware_knows)
 {
 	static struct guest other;
 	uint8_t written[100] = {[9] = 1};
@@ -324,7 +321,7 @@ static void expect_faults(uint64_t nr_pages, size_t good)
 	setup();
 }
 
-Test(get, a_bitmap_that_is_not_there_loses_no_mark)
+FixtureTest(get, a_bitmap_that_is_not_there_loses_no_mark)
 {
 	/* 32 bytes, of which fewer are there. */
 	expect_faults(200, 0);
@@ -337,7 +334,7 @@ Test(get, a_bitmap_that_is_not_there_loses_no_mark)
 	expect_faults(LARGE_PAGES, 2 * 65536 + 4096);
 }
 
-Test(get, a_null_bitmap_is_no_crash)
+FixtureTest(get, a_null_bitmap_is_no_crash)
 {
 	guest_log_slot(&guest, ID, 0, 200);
 	gln_dirty_mark(guest.vm, 3);
@@ -346,7 +343,7 @@ Test(get, a_null_bitmap_is_no_crash)
 	cr_assert_eq(guest_count_marks(&guest, ID), 1);
 }
 
-Test(get, an_exact_bitmap_is_long_enough)
+FixtureTest(get, an_exact_bitmap_is_long_enough)
 {
 	struct fenced fenced;
 
@@ -362,7 +359,7 @@ Test(get, an_exact_bitmap_is_long_enough)
 	fenced_fini(&fenced);
 }
 
-Test(get, puts_everything_back_when_the_backend_fails)
+FixtureTest(get, puts_everything_back_when_the_backend_fails)
 {
 	static const enum fake_call_kind kinds[] = {FAKE_PROTECT, FAKE_FLUSH};
 	uint8_t pages[300];
@@ -428,7 +425,7 @@ static const struct clear_case {
 	{"the last page number", 200, UINT64_MAX, 0, -EINVAL},
 };
 
-Test(clear, ranges_have_these_rules)
+FixtureTest(clear, ranges_have_these_rules)
 {
 	uint64_t ones[4];
 
@@ -492,7 +489,7 @@ static void clear_at_random(uint64_t seed, uint64_t max_pages)
 	fake_backend_forget(&guest.fake);
 }
 
-Test(clear, takes_and_protects_what_is_asked_for_and_marked)
+FixtureTest(clear, takes_and_protects_what_is_asked_for_and_marked)
 {
 	for (uint64_t seed = 0; seed < 3000; seed++)
 		clear_at_random(seed, 200);
@@ -500,7 +497,7 @@ Test(clear, takes_and_protects_what_is_asked_for_and_marked)
 		clear_at_random(seed, 5000);
 }
 
-Test(clear, a_large_bitmap_comes_in_pieces)
+FixtureTest(clear, a_large_bitmap_comes_in_pieces)
 {
 	enum { SPREAD = 100000 };
 	static uint8_t ones[LARGE_PAGES];
@@ -518,7 +515,7 @@ Test(clear, a_large_bitmap_comes_in_pieces)
 	free(bitmap);
 }
 
-Test(clear, get_then_clear_in_parts_reports_each_page_once)
+FixtureTest(clear, get_then_clear_in_parts_reports_each_page_once)
 {
 	enum { NR = 1000 };
 
@@ -545,7 +542,7 @@ Test(clear, get_then_clear_in_parts_reports_each_page_once)
 	}
 }
 
-Test(clear, marks_that_no_get_reported_stay)
+FixtureTest(clear, marks_that_no_get_reported_stay)
 {
 	const uint8_t later[200] = {[64] = 1, [65] = 1};
 	uint64_t bitmap[4];
@@ -559,7 +556,7 @@ Test(clear, marks_that_no_get_reported_stay)
 	cr_assert(guest_has_marks(&guest, ID, later));
 }
 
-Test(clear, works_outside_manual_mode_too)
+FixtureTest(clear, works_outside_manual_mode_too)
 {
 	const uint64_t ones[4] = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
 				  UINT64_MAX};
@@ -572,7 +569,7 @@ Test(clear, works_outside_manual_mode_too)
 	cr_assert_eq(guest.fake.nr_of[FAKE_FLUSH], 1);
 }
 
-Test(clear, of_nothing_marked_asks_nothing_of_the_backend)
+FixtureTest(clear, of_nothing_marked_asks_nothing_of_the_backend)
 {
 	const uint64_t ones[4] = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
 				  UINT64_MAX};
@@ -587,7 +584,7 @@ Test(clear, of_nothing_marked_asks_nothing_of_the_backend)
 }
 
 /* KVM's structure, so that a VMM's code moves over as it is. */
-Test(clear, is_asked_for_as_kvm_is)
+FixtureTest(clear, is_asked_for_as_kvm_is)
 {
 	cr_assert_eq(sizeof(struct gln_clear_log), 24);
 	cr_assert_eq(offsetof(struct gln_clear_log, slot), 0);

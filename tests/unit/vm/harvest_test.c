@@ -22,8 +22,6 @@ static void teardown(void)
 	guest_stop(&guest);
 }
 
-TestSuite(transaction, .init = setup, .fini = teardown);
-
 static void expect_error(uint32_t id, const struct gln_harvest_params *params,
 			 int want)
 {
@@ -34,7 +32,7 @@ static void expect_error(uint32_t id, const struct gln_harvest_params *params,
 	cr_assert_eq(harvest, no_harvest, "a failed begin touched its output");
 }
 
-Test(transaction, beginning_has_these_errors)
+FixtureTest(transaction, beginning_has_these_errors)
 {
 	static const size_t wrong[] = {
 		0,
@@ -71,7 +69,7 @@ Test(transaction, beginning_has_these_errors)
 	cr_assert_eq(guest_stats(&guest).failed_harvests, 0);
 }
 
-Test(transaction, a_shorter_structure_takes_everything)
+FixtureTest(transaction, a_shorter_structure_takes_everything)
 {
 	struct gln_harvest_params params;
 	struct gln_harvest *harvest;
@@ -85,7 +83,7 @@ Test(transaction, a_shorter_structure_takes_everything)
 	gln_harvest_commit(harvest);
 }
 
-Test(transaction, a_cursor_at_the_end_takes_nothing)
+FixtureTest(transaction, a_cursor_at_the_end_takes_nothing)
 {
 	const struct gln_harvest_params params = {
 		.struct_bytes = sizeof(params),
@@ -103,7 +101,7 @@ Test(transaction, a_cursor_at_the_end_takes_nothing)
 	cr_assert_eq(guest.fake.nr_calls, 0);
 }
 
-Test(transaction, a_report_is_as_long_as_the_caller_says)
+FixtureTest(transaction, a_report_is_as_long_as_the_caller_says)
 {
 	static const size_t wrong[] = {
 		0,
@@ -132,7 +130,7 @@ Test(transaction, a_report_is_as_long_as_the_caller_says)
 	gln_harvest_commit(harvest);
 }
 
-Test(transaction, excludes_changes_of_its_slot_and_no_other)
+FixtureTest(transaction, excludes_changes_of_its_slot_and_no_other)
 {
 	uint64_t bitmap[2];
 	const struct gln_clear_log clear = {
@@ -163,7 +161,7 @@ Test(transaction, excludes_changes_of_its_slot_and_no_other)
 	cr_assert_eq(guest_count_marks(&guest, 2), 10);
 }
 
-Test(transaction, marks_made_meanwhile_are_the_next_ones)
+FixtureTest(transaction, marks_made_meanwhile_are_the_next_ones)
 {
 	struct gln_harvest *harvest;
 	struct gln_range run;
@@ -187,7 +185,7 @@ Test(transaction, marks_made_meanwhile_are_the_next_ones)
 	gln_harvest_commit(harvest);
 }
 
-Test(transaction, a_walk_can_start_over)
+FixtureTest(transaction, a_walk_can_start_over)
 {
 	struct gln_range a[3], b[3];
 	struct gln_harvest *harvest;
@@ -207,7 +205,7 @@ Test(transaction, a_walk_can_start_over)
 	gln_harvest_commit(harvest);
 }
 
-Test(transaction, settling_cuts_runs_exactly)
+FixtureTest(transaction, settling_cuts_runs_exactly)
 {
 	struct gln_harvest *harvest;
 	struct gln_range runs[4];
@@ -233,7 +231,7 @@ Test(transaction, settling_cuts_runs_exactly)
 	cr_assert_eq(guest_stats(&guest).aborted_pages, 1);
 }
 
-Test(transaction, pages_are_settled_once)
+FixtureTest(transaction, pages_are_settled_once)
 {
 	const struct gln_range all = {0, UINT64_MAX};
 	struct gln_harvest *harvest;
@@ -249,7 +247,7 @@ Test(transaction, pages_are_settled_once)
 	cr_assert_eq(guest_stats(&guest).aborted_pages, 100);
 }
 
-Test(transaction, hostile_ranges_settle_what_is_in_them)
+FixtureTest(transaction, hostile_ranges_settle_what_is_in_them)
 {
 	static const struct {
 		const char *what;
@@ -289,7 +287,7 @@ Test(transaction, hostile_ranges_settle_what_is_in_them)
 /*
  * The walk is over what was not settled: also of the word in which it stands.
  */
-Test(transaction, a_walk_gives_nothing_that_was_settled_ahead_of_it)
+FixtureTest(transaction, a_walk_gives_nothing_that_was_settled_ahead_of_it)
 {
 	struct gln_harvest *harvest;
 	struct gln_range run;
@@ -312,6 +310,37 @@ Test(transaction, a_walk_gives_nothing_that_was_settled_ahead_of_it)
 	cr_assert_eq(gln_harvest_next(harvest, &run, 1), 0);
 	gln_harvest_commit(harvest);
 	cr_assert_eq(guest_count_marks(&guest, 1), 3);
+}
+
+/*
+ * A walk that is over stands behind the last word, which is behind the last
+ * word of the summary too when the slot ends with one: AddressSanitizer
+ * watches.
+ */
+FixtureTest(transaction, pages_are_settled_after_the_walk_is_over)
+{
+	static const uint64_t sizes[] = {1,	64,    65,    512,   513,
+					 32767, 32768, 32769, 65536, 98304};
+
+	for (const uint64_t *nr = sizes; nr < ARRAY_END(sizes); nr++) {
+		const struct gln_range all = {0, *nr}, last = {*nr - 1, 1};
+		struct gln_harvest *harvest;
+		struct gln_range run;
+
+		guest_log_slot(&guest, 1, 0, *nr);
+		gln_dirty_mark_range(guest.vm, all);
+		harvest = guest_begin(&guest, 1);
+		cr_assert_eq(gln_harvest_next(harvest, &run, 1), 1);
+		cr_assert_eq(run.count, *nr);
+		cr_assert_eq(gln_harvest_next(harvest, &run, 1), 0);
+		cr_assert_eq(gln_harvest_abort_range(harvest, last), 1);
+		cr_assert_eq(gln_harvest_next(harvest, &run, 1), 0);
+		cr_assert_eq(gln_harvest_commit_range(harvest, all), *nr - 1);
+		cr_assert_eq(gln_harvest_next(harvest, &run, 1), 0);
+		gln_harvest_commit(harvest);
+		cr_assert_eq(guest_count_marks(&guest, 1), 1);
+		cr_assert_eq(gln_slot_remove(guest.vm, 1), 0);
+	}
 }
 
 enum { MODEL_PAGES = 3000 };
@@ -522,13 +551,15 @@ static void run_model(uint64_t seed, uint64_t max_pages)
 	require(!gln_slot_remove(guest.vm, 1), "seed %" PRIu64, seed);
 }
 
-Test(transaction, random_transactions_of_small_slots_agree_with_the_model)
+FixtureTest(transaction,
+	    random_transactions_of_small_slots_agree_with_the_model)
 {
 	for (uint64_t seed = 1; seed <= 1500; seed++)
 		run_model(seed, 200);
 }
 
-Test(transaction, random_transactions_of_larger_slots_agree_with_the_model)
+FixtureTest(transaction,
+	    random_transactions_of_larger_slots_agree_with_the_model)
 {
 	for (uint64_t seed = 1; seed <= 150; seed++)
 		run_model(seed, MODEL_PAGES);
@@ -575,7 +606,7 @@ static void harvest_in_steps(const uint8_t *pages, uint64_t nr_pages,
 	free(got);
 }
 
-Test(transaction, budgets_and_cursors_give_every_page_once)
+FixtureTest(transaction, budgets_and_cursors_give_every_page_once)
 {
 	static const uint64_t budgets[] = {0,	1,   2,	  63,	64,    65,
 					   511, 512, 513, 1000, 32768, 99999};
@@ -599,7 +630,7 @@ Test(transaction, budgets_and_cursors_give_every_page_once)
 	free(pages);
 }
 
-Test(transaction, a_harvest_out_of_time_still_makes_progress)
+FixtureTest(transaction, a_harvest_out_of_time_still_makes_progress)
 {
 	static const uint64_t budgets[] = {0, 100, 512, 32768};
 	enum { NR = 100000 };
@@ -620,7 +651,7 @@ Test(transaction, a_harvest_out_of_time_still_makes_progress)
 	free(pages);
 }
 
-Test(transaction, a_page_behind_the_cursor_does_not_hold_it_back)
+FixtureTest(transaction, a_page_behind_the_cursor_does_not_hold_it_back)
 {
 	const struct gln_harvest_params params = {
 		.struct_bytes = sizeof(params),
@@ -636,7 +667,7 @@ Test(transaction, a_page_behind_the_cursor_does_not_hold_it_back)
 	gln_harvest_commit(harvest);
 }
 
-Test(transaction, a_time_budget_bounds_one_harvest)
+FixtureTest(transaction, a_time_budget_bounds_one_harvest)
 {
 	/* Two windows of 8 GiB, a mark in each: time is up after the first. */
 	const struct gln_harvest_params params = {

@@ -20,9 +20,7 @@ static void teardown(void)
 	guest_stop(&guest);
 }
 
-TestSuite(logging, .init = setup, .fini = teardown);
-
-Test(logging, modes_are_checked)
+FixtureTest(logging, modes_are_checked)
 {
 	cr_assert_eq(gln_log_set_mode(guest.vm, GLN_LOG_MANUAL_PROTECT), 0);
 	cr_assert_eq(gln_log_set_mode(guest.vm, GLN_LOG_MANUAL_PROTECT |
@@ -38,7 +36,7 @@ Test(logging, modes_are_checked)
 			-EINVAL, "bit %u", bit);
 }
 
-Test(logging, a_refused_mode_changes_nothing)
+FixtureTest(logging, a_refused_mode_changes_nothing)
 {
 	guest_add_slot(&guest, 1, 0, 100);
 	cr_assert_eq(gln_log_set_mode(guest.vm, GLN_LOG_INITIALLY_SET),
@@ -48,7 +46,7 @@ Test(logging, a_refused_mode_changes_nothing)
 	cr_assert_eq(guest_count_marks(&guest, 1), 0);
 }
 
-Test(logging, enabling_has_these_errors)
+FixtureTest(logging, enabling_has_these_errors)
 {
 	cr_assert_eq(gln_log_enable(guest.vm, GLN_SLOT_IDS, 0), -EINVAL);
 	cr_assert_eq(gln_log_enable(guest.vm, UINT32_MAX, 0), -EINVAL);
@@ -64,7 +62,7 @@ Test(logging, enabling_has_these_errors)
 	cr_assert_eq(guest_count_marks(&guest, 1), 1);
 }
 
-Test(logging, enabling_twice_is_refused_while_a_harvest_is_open_too)
+FixtureTest(logging, enabling_twice_is_refused_while_a_harvest_is_open_too)
 {
 	struct gln_harvest *harvest;
 
@@ -74,7 +72,7 @@ Test(logging, enabling_twice_is_refused_while_a_harvest_is_open_too)
 	gln_harvest_commit(harvest);
 }
 
-Test(logging, disabling_has_these_errors)
+FixtureTest(logging, disabling_has_these_errors)
 {
 	struct gln_harvest *harvest;
 
@@ -91,7 +89,7 @@ Test(logging, disabling_has_these_errors)
 	cr_assert_eq(gln_log_disable(guest.vm, 1), -ENOENT);
 }
 
-Test(logging, a_backend_that_cannot_log_says_so)
+FixtureTest(logging, a_backend_that_cannot_log_says_so)
 {
 	static const uint32_t caps[] = {0, GLN_CAP_FLUSH};
 
@@ -114,7 +112,7 @@ Test(logging, a_backend_that_cannot_log_says_so)
 	}
 }
 
-Test(logging, without_a_backend_explicit_marks_are_logged)
+FixtureTest(logging, without_a_backend_explicit_marks_are_logged)
 {
 	static struct guest other;
 	struct gln_harvest *harvest;
@@ -139,7 +137,7 @@ static int mark_while_starting(struct gln_backend *be,
 	return 0;
 }
 
-Test(logging, a_write_while_the_backend_starts_is_logged)
+FixtureTest(logging, a_write_while_the_backend_starts_is_logged)
 {
 	guest.fake.ops.log_start = mark_while_starting;
 	guest.fake.ops.log_stop = NULL;
@@ -149,7 +147,7 @@ Test(logging, a_write_while_the_backend_starts_is_logged)
 	cr_assert_eq(gln_log_disable(guest.vm, 1), 0);
 }
 
-Test(logging, a_backend_that_fails_to_start_leaves_the_slot_unlogged)
+FixtureTest(logging, a_backend_that_fails_to_start_leaves_the_slot_unlogged)
 {
 	const struct gln_stats before = guest_stats(&guest);
 	struct gln_stats after;
@@ -190,7 +188,7 @@ static void expect_start(uint32_t mode, uint32_t flags, uint64_t nr_pages,
 	fake_backend_forget(&guest.fake);
 }
 
-Test(logging, all_marked_is_exactly_every_page_of_the_slot)
+FixtureTest(logging, all_marked_is_exactly_every_page_of_the_slot)
 {
 	const uint32_t manual = GLN_LOG_MANUAL_PROTECT;
 	const uint32_t initially = manual | GLN_LOG_INITIALLY_SET;
@@ -207,7 +205,7 @@ Test(logging, all_marked_is_exactly_every_page_of_the_slot)
 	}
 }
 
-Test(logging, a_log_starts_empty_each_time)
+FixtureTest(logging, a_log_starts_empty_each_time)
 {
 	guest_add_slot(&guest, 1, 0, 100);
 	cr_assert_eq(gln_dirty_mark(guest.vm, 1), 0);
@@ -224,7 +222,7 @@ Test(logging, a_log_starts_empty_each_time)
 	cr_assert_eq(guest.fake.nr_of[FAKE_LOG_STOP], 3);
 }
 
-Test(logging, harvested_pages_are_not_dropped)
+FixtureTest(logging, harvested_pages_are_not_dropped)
 {
 	guest_log_slot(&guest, 1, 0, 100);
 	gln_dirty_mark_range(guest.vm, (struct gln_range){0, 60});
@@ -234,7 +232,7 @@ Test(logging, harvested_pages_are_not_dropped)
 	cr_assert_eq(guest_stats(&guest).dropped_pages, 7);
 }
 
-Test(logging, slots_are_logged_one_by_one)
+FixtureTest(logging, slots_are_logged_one_by_one)
 {
 	guest_log_slot(&guest, 1, 0, 100);
 	guest_add_slot(&guest, 2, 100, 100);

@@ -22,8 +22,6 @@ static void teardown(void)
 	guest_stop(&guest);
 }
 
-TestSuite(mark, .init = setup, .fini = teardown);
-
 static uint64_t mark_range(gln_gfn first, uint64_t count)
 {
 	const struct gln_range range = {first, count};
@@ -37,7 +35,7 @@ static void clean(uint32_t id)
 	gln_harvest_commit(guest_begin(&guest, id));
 }
 
-Test(mark, a_frame_is_new_marked_not_logged_or_nowhere)
+FixtureTest(mark, a_frame_is_new_marked_not_logged_or_nowhere)
 {
 	guest_log_slot(&guest, 1, 100, 100);
 	guest_add_slot(&guest, 2, 300, 100);
@@ -53,14 +51,14 @@ Test(mark, a_frame_is_new_marked_not_logged_or_nowhere)
 	cr_assert_eq(guest_count_marks(&guest, 1), 2);
 }
 
-Test(mark, an_empty_vm_has_no_frames)
+FixtureTest(mark, an_empty_vm_has_no_frames)
 {
 	cr_assert_eq(gln_dirty_mark(guest.vm, 0), -ENOENT);
 	cr_assert_eq(mark_range(0, UINT64_MAX), 0);
 	cr_assert_eq(gln_dirty_mark_bytes(guest.vm, 0, UINT64_MAX), 0);
 }
 
-Test(mark, a_vcpu_marks_alike_and_counts)
+FixtureTest(mark, a_vcpu_marks_alike_and_counts)
 {
 	struct gln_vcpu *vcpu;
 
@@ -77,7 +75,7 @@ Test(mark, a_vcpu_marks_alike_and_counts)
 	cr_assert_eq(guest_stats(&guest).vcpu_new_marks, 2);
 }
 
-Test(mark, a_range_covers_slots_and_holes)
+FixtureTest(mark, a_range_covers_slots_and_holes)
 {
 	/* [100, 200) not logged [200, 264) | hole | [300, 310) [310, 311) */
 	guest_log_slot(&guest, 1, 100, 100);
@@ -96,7 +94,7 @@ Test(mark, a_range_covers_slots_and_holes)
 	cr_assert_eq(guest_count_marks(&guest, 4), 1);
 }
 
-Test(mark, hostile_ranges_end_where_frames_end)
+FixtureTest(mark, hostile_ranges_end_where_frames_end)
 {
 	guest_log_slot(&guest, 1, 0, 10);
 	guest_log_slot(&guest, 2, NR_FRAMES - 10, 10);
@@ -112,7 +110,7 @@ Test(mark, hostile_ranges_end_where_frames_end)
 	cr_assert_eq(guest_count_marks(&guest, 2), 10);
 }
 
-Test(mark, random_ranges_over_random_slots_agree_with_the_model)
+FixtureTest(mark, random_ranges_over_random_slots_agree_with_the_model)
 {
 	enum { NR_SLOTS = 9, STRIDE = 200, NR_MODEL = NR_SLOTS * STRIDE };
 
@@ -181,7 +179,7 @@ static const struct bytes_case {
 	{"one that wraps from there", UINT64_MAX, UINT64_MAX, 0, 0},
 };
 
-Test(mark, bytes_mark_each_page_they_touch)
+FixtureTest(mark, bytes_mark_each_page_they_touch)
 {
 	guest_log_slot(&guest, 1, 0, 200);
 	for (const struct bytes_case *c = bytes_cases;
@@ -196,7 +194,7 @@ Test(mark, bytes_mark_each_page_they_touch)
 	}
 }
 
-Test(mark, bytes_at_the_end_of_the_address_space_are_marked)
+FixtureTest(mark, bytes_at_the_end_of_the_address_space_are_marked)
 {
 	guest_log_slot(&guest, 1, NR_FRAMES - 2, 2);
 	cr_assert_eq(gln_dirty_mark_bytes(guest.vm, UINT64_MAX, 1), 1);
@@ -210,7 +208,7 @@ Test(mark, bytes_at_the_end_of_the_address_space_are_marked)
 		     2);
 }
 
-Test(mark, bytes_follow_the_page_shift)
+FixtureTest(mark, bytes_follow_the_page_shift)
 {
 	for (unsigned int shift = 12; shift <= 16; shift++) {
 		const uint64_t page = UINT64_C(1) << shift;
@@ -249,7 +247,7 @@ static int merge(uint32_t id, uint64_t first_page, const void *bits,
 	return gln_dirty_merge(guest.vm, id, first_page, bits, nr_pages);
 }
 
-Test(mark, merging_has_these_errors)
+FixtureTest(mark, merging_has_these_errors)
 {
 	const uint64_t ones[4] = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
 				  UINT64_MAX};
@@ -285,7 +283,7 @@ static void to_bytes(uint8_t *bytes, size_t nr_bytes, const uint8_t *pages,
 		bytes[i / 8] |= (uint8_t)(pages[i] << i % 8);
 }
 
-Test(mark, merging_ors_a_little_endian_bitmap_in)
+FixtureTest(mark, merging_ors_a_little_endian_bitmap_in)
 {
 	enum { MAX_PAGES = 1000, MAX_WORDS = (MAX_PAGES + 63) / 64 };
 
@@ -317,7 +315,7 @@ Test(mark, merging_ors_a_little_endian_bitmap_in)
 	}
 }
 
-Test(mark, merging_reads_no_word_too_many)
+FixtureTest(mark, merging_reads_no_word_too_many)
 {
 	/* AddressSanitizer watches the end of this. */
 	uint64_t *const bits = malloc(2 * sizeof(*bits));

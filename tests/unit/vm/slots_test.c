@@ -19,9 +19,7 @@ static void teardown(void)
 	guest_stop(&guest);
 }
 
-TestSuite(slots, .init = setup, .fini = teardown);
-
-Test(slots, parameters_are_checked)
+FixtureTest(slots, parameters_are_checked)
 {
 	const uint64_t nr_frames = UINT64_C(1) << 52;
 	static const size_t wrong[] = {0, 7, sizeof(struct gln_slot_params) + 1,
@@ -48,7 +46,7 @@ Test(slots, parameters_are_checked)
 	cr_assert_eq(guest_try_slot(&guest, GLN_SLOT_IDS - 1, 0, 1), 0);
 }
 
-Test(slots, a_slot_may_reach_the_end_of_the_address_space)
+FixtureTest(slots, a_slot_may_reach_the_end_of_the_address_space)
 {
 	for (unsigned int shift = 12; shift <= 16; shift++) {
 		const uint64_t nr_frames = UINT64_C(1) << (64 - shift);
@@ -78,7 +76,7 @@ Test(slots, a_slot_may_reach_the_end_of_the_address_space)
 	}
 }
 
-Test(slots, an_id_or_a_frame_has_one_slot)
+FixtureTest(slots, an_id_or_a_frame_has_one_slot)
 {
 	guest_add_slot(&guest, 1, 100, 100);
 	cr_assert_eq(guest_try_slot(&guest, 1, 1000, 1), -EEXIST);
@@ -94,7 +92,7 @@ Test(slots, an_id_or_a_frame_has_one_slot)
  * that had it even for a moment could lead the write into the wrong memory,
  * unmarked.
  */
-Test(slots, the_backend_never_sees_a_slot_that_is_refused)
+FixtureTest(slots, the_backend_never_sees_a_slot_that_is_refused)
 {
 	guest_log_slot(&guest, 1, 100, 100);
 	cr_assert_eq(guest_try_slot(&guest, 1, 1000, 1), -EEXIST);
@@ -102,7 +100,7 @@ Test(slots, the_backend_never_sees_a_slot_that_is_refused)
 	cr_assert_eq(guest.fake.nr_calls, 0);
 }
 
-Test(slots, a_failed_add_leaves_no_slot_at_the_backend)
+FixtureTest(slots, a_failed_add_leaves_no_slot_at_the_backend)
 {
 	size_t nr_live;
 
@@ -120,7 +118,7 @@ Test(slots, a_failed_add_leaves_no_slot_at_the_backend)
 	cr_assert_eq(guest.fake.nr_slots, 3);
 }
 
-Test(slots, the_backend_sees_what_was_asked_for)
+FixtureTest(slots, the_backend_sees_what_was_asked_for)
 {
 	struct gln_slot_params params = {
 		.struct_bytes = sizeof(params),
@@ -141,7 +139,7 @@ Test(slots, the_backend_sees_what_was_asked_for)
 	cr_assert_not_null(face->mark);
 }
 
-Test(slots, a_backend_may_mark_anything)
+FixtureTest(slots, a_backend_may_mark_anything)
 {
 	struct gln_backend_slot *face;
 
@@ -159,7 +157,7 @@ Test(slots, a_backend_may_mark_anything)
 	face->mark(face, 100, 100);
 }
 
-Test(slots, removing_has_these_errors)
+FixtureTest(slots, removing_has_these_errors)
 {
 	cr_assert_eq(gln_slot_remove(guest.vm, GLN_SLOT_IDS), -EINVAL);
 	cr_assert_eq(gln_slot_remove(guest.vm, UINT32_MAX), -EINVAL);
@@ -169,7 +167,7 @@ Test(slots, removing_has_these_errors)
 	cr_assert_eq(gln_slot_remove(guest.vm, 0), -ENOENT);
 }
 
-Test(slots, is_not_removed_while_it_is_harvested)
+FixtureTest(slots, is_not_removed_while_it_is_harvested)
 {
 	struct gln_harvest *harvest;
 
@@ -185,7 +183,7 @@ Test(slots, is_not_removed_while_it_is_harvested)
 	cr_assert_eq(gln_dirty_mark(guest.vm, 6), -ENOENT);
 }
 
-Test(slots, marks_that_go_with_a_slot_are_counted)
+FixtureTest(slots, marks_that_go_with_a_slot_are_counted)
 {
 	guest_log_slot(&guest, 1, 0, 1000);
 	gln_dirty_mark_range(guest.vm, (struct gln_range){10, 30});
@@ -197,7 +195,7 @@ Test(slots, marks_that_go_with_a_slot_are_counted)
 	cr_assert_eq(guest_stats(&guest).dropped_pages, 30);
 }
 
-Test(slots, logging_stops_before_a_slot_is_detached)
+FixtureTest(slots, logging_stops_before_a_slot_is_detached)
 {
 	guest_log_slot(&guest, 1, 0, 100);
 	cr_assert_eq(gln_slot_remove(guest.vm, 1), 0);
@@ -206,7 +204,7 @@ Test(slots, logging_stops_before_a_slot_is_detached)
 	cr_assert_eq(guest.fake.calls[1].kind, FAKE_DETACH);
 }
 
-Test(slots, hundreds_come_and_go)
+FixtureTest(slots, hundreds_come_and_go)
 {
 	enum { NR = 300 };
 
@@ -220,7 +218,7 @@ Test(slots, hundreds_come_and_go)
 	cr_assert_eq(guest.fake.nr_slots, NR / 2);
 }
 
-Test(slots, a_backend_without_attach_and_detach_will_do)
+FixtureTest(slots, a_backend_without_attach_and_detach_will_do)
 {
 	guest.fake.ops.attach = NULL;
 	guest.fake.ops.detach = NULL;
