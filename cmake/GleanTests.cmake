@@ -12,7 +12,8 @@ set(GLN_TEST_ENVIRONMENT "")
 set(GLN_TEST_FAILS_WITH "")
 if(GLN_SANITIZE)
 	set(GLN_TEST_ENVIRONMENT
-		ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1
+		# No memory is -ENOMEM to the library, and no error of its own.
+		ASAN_OPTIONS=abort_on_error=1:allocator_may_return_null=1:detect_stack_use_after_return=1
 		UBSAN_OPTIONS=abort_on_error=1:print_stacktrace=1
 		TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
 	set(GLN_TEST_FAILS_WITH "Sanitizer: [a-z]" "runtime error: ")

@@ -4,7 +4,7 @@
     python3 cmake/one_command_each.py COMPILE_COMMANDS.json DIRECTORY
 
 The first that compiles it for libglean, or else the first. Sources that are
-made while building are left out.
+made while building are left out. Prints the names of those that are left.
 """
 import json
 import os
@@ -32,6 +32,7 @@ def main(commands, directory):
     with open(os.path.join(directory, "compile_commands.json"), "w",
               encoding="utf-8") as target:
         json.dump(list(best.values()), target, indent=1)
+    print("\n".join(sorted(best)))
 
 
 if __name__ == "__main__":

@@ -72,23 +72,26 @@ lane_format()
 	c_files | (cd "$tree" && xargs clang-format --dry-run -Werror)
 }
 
-# One compile command a source: a library is built in several variants, and
-# looking at each is looking at the same text again.
+# One compile command a source, and in each/sources their names: a library is
+# built in several variants, and looking at each is looking at one text again.
 compile_commands()
 {
 	configure lint debug -DCMAKE_C_COMPILER=clang -DGLN_TESTS=ON &&
+		mkdir -p "$build/each" &&
 		python3 -B "$tree/cmake/one_command_each.py" \
-			"$build/compile_commands.json" "$build/each"
+			"$build/compile_commands.json" "$build/each" \
+			>"$build/each/sources"
 }
 
 # Without --library=posix: that of cppcheck 2.10 knows neither mmap of no file
-# nor munmap of a part.
+# nor munmap of a part. TestSuite is a macro of Criterion's.
 lane_cppcheck()
 {
 	compile_commands || return
 	mkdir -p "$build/cppcheck"
 	cppcheck -q -j "$jobs" --project="$build/each/compile_commands.json" \
 		--cppcheck-build-dir="$build/cppcheck" --std=c11 \
+		-D'TestSuite(...)=' \
 		--enable=warning,performance,portability --inline-suppr \
 		--suppressions-list="$tree/cmake/cppcheck.txt" \
 		--error-exitcode=1
@@ -101,12 +104,12 @@ lane_cppcheck()
 lane_tidy()
 {
 	compile_commands || return
-	c_files | grep '\.c$' | (cd "$tree" && xargs -n 1 -P "$jobs" \
+	xargs -n 1 -P "$jobs" \
 		clang-tidy --quiet --warnings-as-errors='*' -p "$build/each" \
 		--extra-arg=-D_URCU_BP_STATIC_H \
 		--extra-arg=-D_urcu_bp_read_lock=urcu_bp_read_lock \
 		--extra-arg=-D_urcu_bp_read_unlock=urcu_bp_read_unlock \
-		2>"$build/suppressed")
+		<"$build/each/sources" 2>"$build/suppressed"
 }
 
 lane_gcc()

@@ -128,6 +128,22 @@ static inline bool guest_has_marks(struct guest *guest, uint32_t id,
 	return true;
 }
 
+/** guest_spare_is_clear() - L2: the bitmap that is not live is all 0. */
+static inline bool guest_spare_is_clear(struct guest *guest, uint32_t id)
+{
+	const struct snapshot *const snap = &guest_log(guest, id)->snap;
+	const uint64_t nr_lines = gln_div_up(snap->nr_pages, LINE_PAGES);
+
+	for (uint64_t i = 0; i < nr_lines * LINE_WORDS; i++)
+		if (snap->words[i])
+			return false;
+	for (uint64_t i = 0; i < bitmap_nr_summary_words(snap->nr_pages); i++)
+		if (snap->taken[i])
+			return false;
+
+	return true;
+}
+
 static inline uint64_t guest_count_marks(struct guest *guest, uint32_t id)
 {
 	return glni_bitmap_count(guest_log(guest, id)->live);

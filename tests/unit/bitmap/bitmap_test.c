@@ -270,6 +270,92 @@ Test(bitmap, a_reset_snapshot_is_empty)
 	fixture_fini(&f);
 }
 
+/* Words of lines that were taken are 0, the others left alone. */
+static void expect_drained(struct fixture *f, const struct scan_kernel *kernel,
+			   uint64_t want, uint64_t seed)
+{
+	const uint64_t nr_lines = gln_div_up(f->snap.nr_pages, LINE_PAGES);
+	const size_t bytes = bitmap_words_bytes(f->snap.nr_pages);
+	uint64_t *const before = malloc(bytes);
+
+	cr_assert_not_null(before);
+	memcpy(before, f->snap.words, bytes);
+	for (uint64_t i = 0; i < nr_lines * LINE_WORDS; i++)
+		if (fixture_line_bit(f->snap.taken, i / LINE_WORDS))
+			before[i] = 0;
+	require(glni_snapshot_drain(&f->snap, kernel) == want,
+		"%" PRIu64 " pages, seed %" PRIu64, f->snap.nr_pages, seed);
+	require(!memcmp(before, f->snap.words, bytes),
+		"%" PRIu64 " pages, seed %" PRIu64 ": other words",
+		f->snap.nr_pages, seed);
+	memset(f->taken, 0, f->snap.nr_pages);
+	fixture_check(f, "drained", seed);
+	free(before);
+}
+
+Test(bitmap, a_drained_snapshot_is_counted_and_zero_where_it_was_taken)
+{
+	const struct scan_kernel *kernel;
+
+	for (size_t k = 0; (kernel = glni_scan_kernel(k)); k++) {
+		for (const uint64_t *nr = sizes;
+		     kernel->is_usable() && nr < ARRAY_END(sizes); nr++) {
+			for (uint64_t seed = 0; seed < NR_PATTERNS; seed++) {
+				struct test_random random = {seed};
+				struct fixture f;
+				uint64_t want;
+
+				fixture_init(&f, *nr, fence_forms[k % 2]);
+				fixture_fill(&f, seed, &random);
+				take_all(&f);
+				want = test_pages_count(f.taken, 0, *nr);
+				require(glni_snapshot_count(&f.snap, kernel) ==
+						want,
+					"%" PRIu64 " pages, seed %" PRIu64, *nr,
+					seed);
+				fixture_check(&f, "counted", seed);
+				expect_drained(&f, kernel, want, seed);
+				fixture_fini(&f);
+			}
+		}
+	}
+}
+
+Test(bitmap, long_runs_of_taken_lines_are_counted_whole)
+{
+	/* Longer than is gone through at once, begun anywhere in a word. */
+	enum { NR = 1200 * LINE_PAGES };
+
+	for (uint64_t first = 0; first < 66; first += 5) {
+		struct fixture f;
+
+		fixture_init(&f, NR, FENCE_BOTH);
+		mark_range(&f, first * LINE_PAGES, NR - LINE_PAGES * first);
+		mark_range(&f, 0, 1);
+		take_all(&f);
+		expect_drained(&f, glni_best_kernel(),
+			       test_pages_count(f.taken, 0, NR), first);
+		fixture_fini(&f);
+	}
+}
+
+Test(bitmap, dirty_lines_are_counted_up_to_enough)
+{
+	struct fixture f;
+
+	fixture_init(&f, 100000, FENCE_BOTH);
+	cr_assert_eq(glni_bitmap_nr_lines(&f.bm, 10), 0);
+	for (uint64_t i = 0; i < 20; i++) {
+		bitmap_mark(&f.bm, i * 5000);
+		bitmap_mark(&f.bm, i * 5000 + 1);
+		cr_assert_eq(glni_bitmap_nr_lines(&f.bm, 10),
+			     gln_min(i + 1, 10));
+		cr_assert_eq(glni_bitmap_nr_lines(&f.bm, UINT64_MAX), i + 1);
+	}
+	cr_assert_eq(glni_bitmap_nr_lines(&f.bm, 0), 0);
+	fixture_fini(&f);
+}
+
 Test(bitmap, the_next_taken_line_is_found_across_words_of_the_summary)
 {
 	uint64_t taken[4] = {0};

@@ -109,6 +109,44 @@ Test(kernel, takes_the_lines_asked_for_and_drops_empty_ones)
 			expect_lines_taken(kernel, seed);
 }
 
+/* Count and drain lines [1, 1 + nr_lines) of a snapshot of 4 lines. */
+static void expect_drained(const struct scan_kernel *kernel, uint64_t nr_lines,
+			   uint64_t seed)
+{
+	enum { NR = 4 * LINE_WORDS };
+	struct test_random random = {seed};
+	const uint64_t first = LINE_WORDS, end = first + nr_lines * LINE_WORDS;
+	_Alignas(GLN_CACHE_LINE) uint64_t words[NR];
+	uint64_t before[NR], nr = 0;
+
+	for (uint64_t i = 0; i < NR; i++) {
+		words[i] =
+			test_random_next(&random) & test_random_next(&random);
+		before[i] = words[i];
+		if (i >= first && i < end)
+			nr += gln_popcount64(words[i]);
+	}
+	require(kernel->count(&words[first], nr_lines) == nr &&
+			!memcmp(words, before, sizeof(words)),
+		"%s counts, seed %" PRIu64, kernel->name, seed);
+	require(kernel->drain(&words[first], nr_lines) == nr,
+		"%s drains, seed %" PRIu64, kernel->name, seed);
+	for (uint64_t i = 0; i < NR; i++)
+		require(words[i] == (i >= first && i < end ? 0 : before[i]),
+			"%s drains, seed %" PRIu64 ": word %" PRIu64,
+			kernel->name, seed, i);
+}
+
+Test(kernel, counts_and_drains_the_lines_it_is_given)
+{
+	const struct scan_kernel *kernel;
+
+	for (size_t i = 0; (kernel = glni_scan_kernel(i)); i++)
+		for (uint64_t seed = 0; kernel->is_usable() && seed < 40;
+		     seed++)
+			expect_drained(kernel, seed % 4, seed);
+}
+
 Test(kernel, the_first_runs_anywhere_and_the_best_is_the_last_usable)
 {
 	const struct scan_kernel *best = NULL, *kernel;

@@ -109,7 +109,8 @@ static void harvest_pattern(gln_gfn base, uint64_t slot_pages,
 	require(nr == nr_runs && !memcmp(got, runs, nr * sizeof(*runs)),
 		"seed %" PRIu64 ": %zu runs given, not %zu", seed, nr, nr_runs);
 	gln_harvest_commit(harvest);
-	require(guest_has_marks(&guest, ID, none),
+	require(guest_has_marks(&guest, ID, none) &&
+			guest_spare_is_clear(&guest, ID),
 		"seed %" PRIu64 ": marks are left", seed);
 	require(!gln_slot_remove(guest.vm, ID), "seed %" PRIu64, seed);
 }
@@ -176,7 +177,7 @@ Test(harvest, asks_nothing_of_the_backend_for_a_clean_slot)
 {
 	guest_start(&guest, GLN_CAP_PROTECT | GLN_CAP_FLUSH, 0);
 	guest_log_slot(&guest, ID, 64, 1000);
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < 6; i++) {
 		struct gln_harvest *const harvest = guest_begin(&guest, ID);
 
 		check_report(harvest, 1000, 0, 0, i);
@@ -187,9 +188,14 @@ Test(harvest, asks_nothing_of_the_backend_for_a_clean_slot)
 }
 
 /* What a backend of these capabilities is asked when two runs are dirty. */
-static void expect_calls(uint32_t caps, uint64_t nr_collect,
-			 uint64_t nr_protect, uint64_t nr_flush)
+static void expect_calls_by(enum gln_harvest_strategy strategy, uint32_t caps,
+			    uint64_t nr_collect, uint64_t nr_protect,
+			    uint64_t nr_flush)
 {
+	const struct gln_harvest_params params = {
+		.struct_bytes = sizeof(params),
+		.strategy = strategy,
+	};
 	struct gln_harvest_report report;
 	struct gln_harvest *harvest;
 
@@ -197,7 +203,7 @@ static void expect_calls(uint32_t caps, uint64_t nr_collect,
 	guest_log_slot(&guest, ID, 0, 100);
 	gln_dirty_mark(guest.vm, 3);
 	gln_dirty_mark(guest.vm, 99);
-	harvest = guest_begin(&guest, ID);
+	cr_assert_eq(gln_harvest_begin(guest.vm, ID, &params, &harvest), 0);
 	report = guest_report(harvest);
 	cr_expect_eq(guest.fake.nr_of[FAKE_COLLECT], nr_collect);
 	cr_expect_eq(guest.fake.nr_of[FAKE_PROTECT], nr_protect);
@@ -207,6 +213,15 @@ static void expect_calls(uint32_t caps, uint64_t nr_collect,
 	cr_expect_eq(report.protect_calls, nr_protect);
 	gln_harvest_commit(harvest);
 	guest_stop(&guest);
+}
+
+static void expect_calls(uint32_t caps, uint64_t nr_collect,
+			 uint64_t nr_protect, uint64_t nr_flush)
+{
+	expect_calls_by(GLN_HARVEST_EXCHANGE, caps, nr_collect, nr_protect,
+			nr_flush);
+	expect_calls_by(GLN_HARVEST_FLIP, caps, nr_collect, nr_protect,
+			nr_flush);
 }
 
 Test(harvest, asks_of_the_backend_what_its_capabilities_say)
@@ -250,11 +265,12 @@ Test(harvest, what_a_collect_finds_is_in_the_same_harvest)
  * of a kind fail; then everything must be as before.
  */
 static void expect_rollback(enum fake_call_kind kind, uint64_t nth,
-			    uint32_t flags)
+			    uint32_t flags, enum gln_harvest_strategy strategy)
 {
 	struct gln_harvest *const untouched = (struct gln_harvest *)&guest;
 	const struct gln_harvest_params params = {
 		.struct_bytes = sizeof(params),
+		.strategy = strategy,
 	};
 	struct gln_harvest *harvest = untouched;
 	static uint8_t pages[300];
@@ -273,6 +289,7 @@ static void expect_rollback(enum fake_call_kind kind, uint64_t nth,
 		     -ENODEV);
 	cr_assert_eq(harvest, untouched);
 	cr_assert(guest_has_marks(&guest, ID, pages));
+	cr_assert(guest_spare_is_clear(&guest, ID));
 	stats = guest_stats(&guest);
 	cr_assert_eq(stats.failed_harvests, 1);
 
@@ -285,14 +302,21 @@ static void expect_rollback(enum fake_call_kind kind, uint64_t nth,
 	guest_stop(&guest);
 }
 
+static void expect_rollbacks(uint32_t flags, enum gln_harvest_strategy strategy)
+{
+	expect_rollback(FAKE_COLLECT, 1, flags, strategy);
+	expect_rollback(FAKE_PROTECT, 1, flags, strategy);
+	expect_rollback(FAKE_PROTECT, 2, flags, strategy);
+	expect_rollback(FAKE_FLUSH, 1, flags, strategy);
+}
+
 Test(harvest, puts_everything_back_when_the_backend_fails)
 {
 	for (const uint32_t *flags = vm_flags; flags < ARRAY_END(vm_flags);
 	     flags++) {
-		expect_rollback(FAKE_COLLECT, 1, *flags);
-		expect_rollback(FAKE_PROTECT, 1, *flags);
-		expect_rollback(FAKE_PROTECT, 2, *flags);
-		expect_rollback(FAKE_FLUSH, 1, *flags);
+		expect_rollbacks(*flags, GLN_HARVEST_AUTO);
+		expect_rollbacks(*flags, GLN_HARVEST_EXCHANGE);
+		expect_rollbacks(*flags, GLN_HARVEST_FLIP);
 	}
 }
 

@@ -188,6 +188,15 @@ FixtureTest(get, a_large_bitmap_goes_in_pieces)
 	guest_mark(&guest, 3, pages, LARGE_PAGES);
 	expect_log(pages, LARGE_PAGES, 0);
 	cr_assert_eq(guest_count_marks(&guest, ID), 0);
+
+	/* So much is dirty now that the bitmaps change places. */
+	memset(pages, 1, sizeof(pages));
+	for (unsigned int i = 0; i < 3; i++) {
+		guest_mark(&guest, 3, pages, LARGE_PAGES);
+		expect_log(pages, LARGE_PAGES, i);
+		cr_assert_eq(guest_count_marks(&guest, ID), 0);
+		cr_assert(guest_spare_is_clear(&guest, ID));
+	}
 }
 
 FixtureTest(get, in_manual_mode_takes_and_protects_nothing)
@@ -311,6 +320,7 @@ static void expect_faults(uint64_t nr_pages, size_t good)
 	cr_expect_eq(get(ID, fenced.bytes), -EFAULT, "%zu bytes", good);
 	cr_expect(guest_has_marks(&guest, ID, pages), "%zu bytes", good);
 	cr_assert_eq(gln_log_set_mode(guest.vm, 0), 0);
+	cr_expect(guest_spare_is_clear(&guest, ID), "%zu bytes", good);
 
 	stats = guest_stats(&guest);
 	cr_expect_eq(stats.failed_harvests, 3);
@@ -481,7 +491,8 @@ static void clear_at_random(uint64_t seed, uint64_t max_pages)
 		"seed %" PRIu64 ": %" PRIu64 " pages, [%" PRIu64 ", +%" PRIu64
 		")",
 		seed, nr, first, num);
-	require(guest_has_marks(&guest, ID, marks),
+	require(guest_has_marks(&guest, ID, marks) &&
+			guest_spare_is_clear(&guest, ID),
 		"seed %" PRIu64 ": other marks are left", seed);
 	expect_protected(hit, nr, base, seed);
 	free(bitmap);

@@ -56,6 +56,11 @@ FixtureTest(transaction, beginning_has_these_errors)
 	params.first_page = UINT64_MAX;
 	expect_error(1, &params, -EINVAL);
 	params.first_page = 0;
+	params.strategy = GLN_HARVEST_FLIP + 1;
+	expect_error(1, &params, -EINVAL);
+	memset(&params.strategy, 0xff, sizeof(params.strategy));
+	expect_error(1, &params, -EINVAL);
+	params.strategy = GLN_HARVEST_AUTO;
 	for (const size_t *bytes = wrong; bytes < ARRAY_END(wrong); bytes++) {
 		params.struct_bytes = *bytes;
 		expect_error(1, &params, -EINVAL);
@@ -67,6 +72,119 @@ FixtureTest(transaction, beginning_has_these_errors)
 	cr_assert_eq(guest_count_marks(&guest, 1), 1);
 	/* None of them is a failure of the backend or of copying. */
 	cr_assert_eq(guest_stats(&guest).failed_harvests, 0);
+}
+
+FixtureTest(transaction, a_flip_goes_with_neither_budget_nor_cursor)
+{
+	struct gln_harvest_params params = {
+		.struct_bytes = sizeof(params),
+		.strategy = GLN_HARVEST_FLIP,
+	};
+
+	guest_log_slot(&guest, 1, 0, 100);
+	gln_dirty_mark(guest.vm, 5);
+	params.max_pages = 100;
+	expect_error(1, &params, -EINVAL);
+	params.max_pages = 0;
+	params.max_ns = 1;
+	expect_error(1, &params, -EINVAL);
+	params.max_ns = 0;
+	params.first_page = 1;
+	expect_error(1, &params, -EINVAL);
+	cr_assert_eq(guest_count_marks(&guest, 1), 1);
+}
+
+/* Does a harvest of this strategy hand out the live bitmap itself? */
+static bool flips(const struct gln_harvest_params *params)
+{
+	const struct bitmap *const before = guest_log(&guest, 1)->live;
+	struct gln_harvest *harvest;
+
+	cr_assert_eq(gln_harvest_begin(guest.vm, 1, params, &harvest), 0);
+	gln_harvest_abort(harvest);
+	return guest_log(&guest, 1)->live != before;
+}
+
+FixtureTest(transaction, the_strategy_is_the_callers_or_follows_the_summary)
+{
+	const uint64_t nr_pages = 1000 * LINE_PAGES;
+	struct gln_harvest_params params = {.struct_bytes = sizeof(params)};
+
+	guest_log_slot(&guest, 1, 0, nr_pages);
+	gln_dirty_mark(guest.vm, 5);
+	cr_assert_not(flips(&params), "one page, auto");
+	params.strategy = GLN_HARVEST_FLIP;
+	cr_assert(flips(&params), "one page, flip");
+
+	gln_dirty_mark_range(guest.vm, (struct gln_range){0, nr_pages});
+	cr_assert(flips(&params), "all pages, flip");
+	params.strategy = GLN_HARVEST_AUTO;
+	cr_assert(flips(&params), "all pages, auto");
+	params.max_pages = nr_pages;
+	cr_assert_not(flips(&params), "all pages, auto, a budget");
+	params.max_pages = 0;
+	params.first_page = 1;
+	cr_assert_not(flips(&params), "all pages, auto, a cursor");
+	params.first_page = 0;
+	params.strategy = GLN_HARVEST_EXCHANGE;
+	cr_assert_not(flips(&params), "all pages, exchange");
+	cr_assert_eq(guest_count_marks(&guest, 1), nr_pages);
+	cr_assert(guest_spare_is_clear(&guest, 1));
+}
+
+/* Settle half of 100 pages, ask what was taken, settle the rest. */
+static void expect_report(uint32_t caps, enum gln_harvest_strategy strategy)
+{
+	static struct guest other;
+	const struct gln_harvest_params params = {
+		.struct_bytes = sizeof(params),
+		.strategy = strategy,
+	};
+	struct gln_harvest *harvest;
+
+	guest_start(&other, caps, 0);
+	guest_log_slot(&other, 1, 0, 200);
+	gln_dirty_mark_range(other.vm, (struct gln_range){50, 100});
+	cr_assert_eq(gln_harvest_begin(other.vm, 1, &params, &harvest), 0);
+	gln_harvest_commit_range(harvest, (struct gln_range){50, 30});
+	gln_harvest_abort_range(harvest, (struct gln_range){80, 20});
+	cr_expect_eq(guest_report(harvest).nr_pages, 100);
+	cr_expect_eq(
+		gln_harvest_commit_range(harvest, (struct gln_range){0, 200}),
+		50);
+	cr_expect_eq(guest_report(harvest).nr_pages, 100);
+	cr_expect_eq(gln_harvest_commit(harvest), 0);
+	guest_stop(&other);
+}
+
+FixtureTest(transaction, a_report_counts_what_was_taken_whenever_it_is_asked)
+{
+	static const uint32_t caps[] = {0, GLN_CAP_COLLECT, GLN_CAP_PROTECT,
+					ALL_CAPS};
+
+	for (const uint32_t *c = caps; c < ARRAY_END(caps); c++) {
+		expect_report(*c, GLN_HARVEST_EXCHANGE);
+		expect_report(*c, GLN_HARVEST_FLIP);
+	}
+}
+
+FixtureTest(transaction, its_end_says_how_many_pages_were_left)
+{
+	struct gln_harvest *harvest;
+
+	guest_log_slot(&guest, 1, 0, 200);
+	for (unsigned int i = 0; i < 6; i++) {
+		gln_dirty_mark_range(guest.vm, (struct gln_range){50, 100});
+		harvest = guest_begin(&guest, 1);
+		gln_harvest_commit_range(harvest, (struct gln_range){0, 60});
+		cr_assert_eq(gln_harvest_abort(harvest), 90);
+		harvest = guest_begin(&guest, 1);
+		gln_harvest_abort_range(harvest, (struct gln_range){60, 1});
+		cr_assert_eq(gln_harvest_commit(harvest), 89);
+		cr_assert_eq(gln_harvest_commit(guest_begin(&guest, 1)), 1);
+		cr_assert_eq(gln_harvest_commit(guest_begin(&guest, 1)), 0);
+		cr_assert_eq(gln_harvest_abort(guest_begin(&guest, 1)), 0);
+	}
 }
 
 FixtureTest(transaction, a_shorter_structure_takes_everything)
@@ -455,6 +573,10 @@ static struct gln_harvest *step_begin(struct model *model)
 		params.first_page = test_random_below(random, nr_pages + 1);
 	if (test_random_chance(random, 128))
 		params.max_pages = test_random_below(random, nr_pages + 1);
+	params.strategy =
+		test_random_below(random, params.first_page || params.max_pages
+						  ? GLN_HARVEST_FLIP
+						  : GLN_HARVEST_FLIP + 1);
 	require(!gln_harvest_begin(guest.vm, 1, &params, &harvest),
 		"seed %" PRIu64, model->seed);
 
@@ -483,13 +605,18 @@ static struct gln_harvest *step_begin(struct model *model)
 
 static void step_end(struct model *model, struct gln_harvest *harvest)
 {
+	const uint64_t left = test_pages_count(model->held, 0, model->nr_pages);
+	uint64_t got;
+
 	if (test_random_chance(&model->random, 128)) {
-		gln_harvest_commit(harvest);
+		got = gln_harvest_commit(harvest);
 	} else {
-		gln_harvest_abort(harvest);
+		got = gln_harvest_abort(harvest);
 		for (uint64_t i = 0; i < model->nr_pages; i++)
 			model->live[i] |= model->held[i];
 	}
+	require(got == left, "seed %" PRIu64 ": %" PRIu64 " were left",
+		model->seed, left);
 	memset(model->held, 0, model->nr_pages);
 }
 
@@ -514,7 +641,8 @@ static void run_transaction(struct model *model)
 		}
 	}
 	step_end(model, harvest);
-	require(guest_has_marks(&guest, 1, model->live),
+	require(guest_has_marks(&guest, 1, model->live) &&
+			guest_spare_is_clear(&guest, 1),
 		"seed %" PRIu64 ": the marks are not the model's", model->seed);
 }
 
