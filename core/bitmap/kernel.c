@@ -89,7 +89,7 @@ ALWAYS_INLINE uint64_t drain_lines(uint64_t *words, uint64_t nr_lines,
 		uint64_t *const line = &words[i << LINE_WORD_SHIFT];
 
 		nr += count_lines(line, 1, count);
-		__builtin_memset(line, 0, LINE_WORDS * GLN_WORD_BYTES);
+		__builtin_memset(line, 0, sizeof(uint64_t[LINE_WORDS]));
 	}
 
 	return nr;

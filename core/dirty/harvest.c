@@ -33,6 +33,7 @@ struct gln_harvest *glni_harvest_start(struct slot *slot,
 	harvest->log = slot->log;
 	harvest->stats = stats;
 	harvest->is_empty = true;
+	harvest->nr_settled = 0;
 	memset(&harvest->report, 0, sizeof(harvest->report));
 	glni_runs_start(&harvest->walk, &harvest->log->snap);
 

@@ -56,7 +56,8 @@ struct gln_harvest {
 	struct log *log;
 	struct dirty_stats *stats;
 	struct gln_harvest_report report;
-	bool is_empty; /* nothing was taken: the snapshot is untouched */
+	bool is_empty;	     /* nothing was taken: the snapshot is untouched */
+	uint64_t nr_settled; /* pages that commits and aborts in part took */
 	struct run_walk walk;
 	struct gln_flush flush;
 	struct gln_range runs[RUNS_A_CALL];

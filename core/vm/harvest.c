@@ -57,6 +57,7 @@ int gln_harvest_report(struct gln_harvest *harvest,
 
 	if (!harvest->is_empty && !harvest->report.nr_pages)
 		harvest->report.nr_pages =
+			harvest->nr_settled +
 			glni_snapshot_count(&log->snap, log->live->kernel);
 	return vm_give_report(report, &harvest->report, sizeof(harvest->report))
 		       ? 0
@@ -89,6 +90,13 @@ static void clip(const struct gln_harvest *harvest, struct gln_range range,
 		*end += gln_min(range.count - skipped, face->nr_pages - *first);
 }
 
+static void note_settled(struct gln_harvest *harvest, uint64_t nr)
+{
+	harvest->nr_settled += nr;
+	runs_refresh(&harvest->walk);
+	dirty_count(&harvest->stats->harvested_pages, nr);
+}
+
 uint64_t gln_harvest_commit_range(struct gln_harvest *harvest,
 				  struct gln_range range)
 {
@@ -96,8 +104,7 @@ uint64_t gln_harvest_commit_range(struct gln_harvest *harvest,
 
 	clip(harvest, range, &first, &end);
 	nr = glni_snapshot_drop(&harvest->log->snap, first, end);
-	runs_refresh(&harvest->walk);
-	dirty_count(&harvest->stats->harvested_pages, nr);
+	note_settled(harvest, nr);
 
 	return nr;
 }
@@ -110,8 +117,7 @@ uint64_t gln_harvest_abort_range(struct gln_harvest *harvest,
 
 	clip(harvest, range, &first, &end);
 	nr = glni_snapshot_put_back(&log->snap, log->live, first, end);
-	runs_refresh(&harvest->walk);
-	dirty_count(&harvest->stats->harvested_pages, nr);
+	note_settled(harvest, nr);
 	dirty_count(&harvest->stats->aborted_pages, nr);
 
 	return nr;

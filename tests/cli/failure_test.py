@@ -73,7 +73,7 @@ def check_signals():
     for number, name in ((signal.SIGINT, "SIGINT"),
                          (signal.SIGTERM, "SIGTERM")):
         job = subprocess.Popen(
-            [glean_path(), "run", "--memory", f"{4 * GUEST_MIB}M", "--rate",
+            [glean_path(), "run", "--memory", f"{max(256, GUEST_MIB)}M", "--rate",
              "0", "--downtime", "1", "--json"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=clean_environment())

@@ -47,7 +47,7 @@ GLN_PUBLIC int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 	static int nr;
 	int (*begin)(struct gln_vm *, uint32_t,
 		     const struct gln_harvest_params *, struct gln_harvest **);
-	void (*commit)(struct gln_harvest *);
+	uint64_t (*commit)(struct gln_harvest *);
 
 	find_real("gln_harvest_begin", &begin);
 	find_real("gln_harvest_commit", &commit);
@@ -71,6 +71,14 @@ GLN_PUBLIC size_t gln_harvest_next(struct gln_harvest *harvest,
 	if (nr && asked_for("wild"))
 		ranges[0].first += UINT64_C(1) << 40;
 	return nr;
+}
+
+GLN_PUBLIC uint64_t gln_harvest_commit(struct gln_harvest *harvest)
+{
+	uint64_t (*commit)(struct gln_harvest *);
+
+	find_real("gln_harvest_commit", &commit);
+	return commit(harvest) + asked_for("answer");
 }
 
 GLN_PUBLIC int gln_harvest_report(struct gln_harvest *harvest,

@@ -40,6 +40,7 @@ struct contract {
 	struct guest_writers writers;
 	struct ways ways;
 	struct guest_cpu cpu; /* of the main thread */
+	bool upwards;
 	gln_word iteration;
 	uint64_t nr_checked; /* pages, once each iteration */
 	uint64_t nr_lost;
@@ -65,10 +66,9 @@ static void store_iteration(struct guest_cpu *cpu)
 		choose_slot(cpu->guest, &cpu->random);
 	const uint64_t page = stress_below(&cpu->random, slot->nr_pages);
 
-	guest_store(cpu, slot, page, 0,
-		    gln_load_relaxed(&contract->iteration));
-	guest_store(cpu, slot, page,
-		    cpu->guest->page_words - 1 - cpu->index, ++cpu->sequence);
+	guest_store(cpu, slot, page, 0, gln_load_relaxed(&contract->iteration));
+	guest_store(cpu, slot, page, cpu->guest->page_words - 1 - cpu->index,
+		    ++cpu->sequence);
 	if (stress_chance(&cpu->random, 20))
 		sched_yield();
 }
@@ -112,10 +112,8 @@ static void harvest_all(struct contract *contract, const struct way *way)
 static void compare_all(struct contract *contract, const char *when)
 {
 	for (size_t i = 0; i < contract->guest.nr_slots; i++) {
-		const struct guest_slot *const slot =
-			&contract->guest.slots[i];
-		const uint64_t lost =
-			guest_count_lost(&contract->guest, slot);
+		const struct guest_slot *const slot = &contract->guest.slots[i];
+		const uint64_t lost = guest_count_lost(&contract->guest, slot);
 
 		if (lost)
 			printf("%s: %llu copies of slot %u differ\n", when,
@@ -165,9 +163,9 @@ static void iterate(struct contract *contract, const struct way *way)
 	contract->ways.is_quiet = false;
 	while (stress_now_ns() < end ||
 	       guest_writers_stores(&contract->writers) - stores < MIN_STORES) {
-		way->harvest(&contract->ways,
-			     choose_slot(&contract->guest,
-					 &contract->ways.random));
+		way->harvest(
+			&contract->ways,
+			choose_slot(&contract->guest, &contract->ways.random));
 		sched_yield();
 	}
 	guest_writers_rest(&contract->writers);
@@ -278,24 +276,28 @@ static void read_all(const struct contract *contract,
 		guest_load(&contract->guest, slot, page, 1);
 }
 
-/* Write the pattern, twice; what was written is noted in @written. */
+/*
+ * Write the pattern, from the end where the last one ended: translations that
+ * should have been flushed are still there then. Note it in @written.
+ */
 static void write_pattern(struct contract *contract,
 			  const struct guest_slot *slot,
 			  const struct pattern *pattern, uint8_t *written)
 {
 	struct guest_cpu *const cpu = &contract->cpu;
 
-	for (uint64_t page = 0; page < slot->nr_pages; page++)
-		written[page] =
-			pattern->holds(slot, page, &cpu->random) ? 1 : 0;
-
+	contract->upwards = !contract->upwards;
 	guest_cpu_enter(cpu);
-	for (unsigned int word = 1; word <= 2; word++)
-		for (uint64_t page = 0; page < slot->nr_pages; page++)
-			if (written[page])
-				CHECK(!guest_store(cpu, slot, page, word,
-						   ++cpu->sequence),
-				      "a vCPU can store");
+	for (uint64_t i = 0; i < slot->nr_pages; i++) {
+		const uint64_t page =
+			contract->upwards ? i : slot->nr_pages - 1 - i;
+
+		if (!pattern->holds(slot, page, &cpu->random))
+			continue;
+		written[page] = 1;
+		CHECK(!guest_store(cpu, slot, page, 1, ++cpu->sequence),
+		      "a vCPU can store");
+	}
 	guest_cpu_leave(cpu);
 }
 
@@ -355,9 +357,18 @@ static void check_exactness(struct contract *contract, struct guest_slot *slot,
 }
 
 static const struct way *const ways[] = {
-	&way_whole, &way_in_parts, &way_aborted,
-	&way_budget, &way_get, &way_get_clear,
+	&way_whole,  &way_in_parts, &way_aborted,
+	&way_budget, &way_get,	    &way_get_clear,
 };
+
+static const struct way *choose_way(struct contract *contract, size_t turn)
+{
+	if (turn == 0)
+		return &way_whole;
+	if (turn == 1)
+		return &way_budget;
+	return ways[stress_below(&contract->ways.random, ARRAY_SIZE(ways))];
+}
 
 /* One pattern right after the other, so that what is stale shows. */
 static void test_exactness(struct contract *contract)
@@ -365,15 +376,11 @@ static void test_exactness(struct contract *contract)
 	const uint64_t over = guest_over_reported(&contract->guest);
 
 	for (size_t i = 0; i < contract->guest.nr_slots; i++) {
-		for (size_t j = 0; j < NR_EXACT * ARRAY_SIZE(patterns); j++) {
-			const uint64_t any = stress_below(
-				&contract->ways.random, ARRAY_SIZE(ways));
-
+		for (size_t j = 0; j < NR_EXACT * ARRAY_SIZE(patterns); j++)
 			check_exactness(contract, &contract->guest.slots[i],
 					&patterns[j % ARRAY_SIZE(patterns)],
-					j < ARRAY_SIZE(patterns) ? &way_whole
-								 : ways[any]);
-		}
+					choose_way(contract,
+						   j / ARRAY_SIZE(patterns)));
 	}
 	compare_all(contract, "exactness");
 	printf("%-20s %zu patterns %d times on each slot, %llu pages "
@@ -389,8 +396,7 @@ static void check_is_full(struct contract *contract, const struct way *way)
 	forget_copied(contract);
 	harvest_all(contract, way);
 	for (size_t i = 0; i < contract->guest.nr_slots; i++) {
-		const struct guest_slot *const slot =
-			&contract->guest.slots[i];
+		const struct guest_slot *const slot = &contract->guest.slots[i];
 
 		for (uint64_t page = 0; page < slot->nr_pages; page++)
 			CHECK(slot->copied[page],
@@ -404,8 +410,8 @@ static void test_full(struct contract *contract)
 	struct gln_vm *const vm = contract->guest.vm;
 
 	disable_all(contract);
-	CHECK(!gln_log_set_mode(vm, GLN_LOG_MANUAL_PROTECT |
-					    GLN_LOG_INITIALLY_SET),
+	CHECK(!gln_log_set_mode(vm,
+				GLN_LOG_MANUAL_PROTECT | GLN_LOG_INITIALLY_SET),
 	      "both modes are known");
 	enable_all(contract, 0);
 	check_is_full(contract, &way_get_clear);
@@ -436,8 +442,7 @@ static void check_is_not_logged(struct contract *contract,
 
 	CHECK(gln_harvest_begin(vm, slot->id, &all, &harvest) == -ENOENT,
 	      "there is nothing to harvest");
-	CHECK(gln_get_dirty_log(vm, slot->id, contract->ways.bitmap) ==
-		      -ENOENT,
+	CHECK(gln_get_dirty_log(vm, slot->id, contract->ways.bitmap) == -ENOENT,
 	      "there is nothing to get");
 	CHECK(gln_log_disable(vm, slot->id) == -ENOENT,
 	      "there is nothing to switch off");

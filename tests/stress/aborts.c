@@ -32,14 +32,15 @@ static const struct guest_slot_params slots[] = {
 };
 
 static const struct way *const choice[] = {
-	&way_aborted, &way_in_parts, &way_in_parts, &way_whole,
+	&way_aborted, &way_in_parts, &way_in_parts,  &way_whole,
 	&way_budget,  &way_get,	     &way_get_clear,
 };
 
 static void store_next(struct guest_cpu *cpu)
 {
 	const struct guest_slot *const slot =
-		&cpu->guest->slots[stress_below(&cpu->random, ARRAY_SIZE(slots))];
+		&cpu->guest
+			 ->slots[stress_below(&cpu->random, ARRAY_SIZE(slots))];
 	uint64_t page = stress_below(&cpu->random, slot->nr_pages);
 
 	/* Half of the writes go to a few pages. */

@@ -86,23 +86,23 @@ static struct {
 enum { TRAP_FLAG = 0x100 };
 
 /* Leave the red zone alone: somebody may have put something there. */
-#define STEP_ON()                                  \
+#define STEP_ON()                                     \
 	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t" \
-			 "pushfq\n\t"              \
-			 "orq %0, (%%rsp)\n\t"     \
-			 "popfq\n\t"               \
-			 "lea 128(%%rsp), %%rsp"   \
-			 :                         \
-			 : "i"(TRAP_FLAG)          \
+			 "pushfq\n\t"                 \
+			 "orq %0, (%%rsp)\n\t"        \
+			 "popfq\n\t"                  \
+			 "lea 128(%%rsp), %%rsp"      \
+			 :                            \
+			 : "i"(TRAP_FLAG)             \
 			 : "memory", "cc")
-#define STEP_OFF()                                 \
+#define STEP_OFF()                                    \
 	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t" \
-			 "pushfq\n\t"              \
-			 "andq %0, (%%rsp)\n\t"    \
-			 "popfq\n\t"               \
-			 "lea 128(%%rsp), %%rsp"   \
-			 :                         \
-			 : "i"(~TRAP_FLAG)         \
+			 "pushfq\n\t"                 \
+			 "andq %0, (%%rsp)\n\t"       \
+			 "popfq\n\t"                  \
+			 "lea 128(%%rsp), %%rsp"      \
+			 :                            \
+			 : "i"(~TRAP_FLAG)            \
 			 : "memory", "cc")
 
 static void on_trap(int signal, siginfo_t *info, void *context)
@@ -476,8 +476,8 @@ static void check(const struct scenario *scenario, uint64_t first,
 		if (test.copies[page] == test.pages[page])
 			continue;
 		if (!lost++ && !test.lost)
-			printf("%s: page %" PRIu64 " is lost\n",
-			       scenario->name, page);
+			printf("%s: page %" PRIu64 " is lost\n", scenario->name,
+			       page);
 		test.copies[page] = test.pages[page];
 	}
 	test.lost += lost;
@@ -574,9 +574,8 @@ static void check_wait_freedom(const struct scenario *scenario, uint64_t alone)
 
 	for (uint64_t at = 0; at < alone; at += 3)
 		for (unsigned int act = 0; act < NR_ACTS; act++)
-			most = later(most,
-				     run_once(scenario, act ? NEVER : at,
-					      act ? at : NEVER, NEVER));
+			most = later(most, run_once(scenario, act ? NEVER : at,
+						    act ? at : NEVER, NEVER));
 	printf("  at most %" PRIu64 " steps when interrupted\n", most);
 	CHECK(most < 2 * alone, "a mark is wait-free");
 }

@@ -169,7 +169,8 @@ static void run_guest(const struct settings *settings, struct counts *counts)
 	guest_open(&guest, &params);
 	CHECK(!gln_log_enable(guest.vm, slot.id, 0), "logging can start");
 	guest_writers_start(&writers, &guest, (unsigned int)settings->writers,
-			    store_next, (void *)(uintptr_t)settings, settings->seed);
+			    store_next, (void *)(uintptr_t)settings,
+			    settings->seed);
 	run_rounds(&guest, &writers, settings, counts);
 	guest_writers_stop(&writers);
 	report(&guest, &writers, settings, counts);

@@ -32,10 +32,10 @@ struct target {
 	const char *name;
 	void (*work)(struct target *target);
 	pthread_t thread;
-	struct stress_random random;	      /* of the thread */
+	struct stress_random random;	     /* of the thread */
 	struct stress_random handler_random; /* of its handler */
 	gln_word turns;
-	gln_word marks_in;    /* by the thread */
+	gln_word marks_in; /* by the thread */
 	gln_word handler_marks_in;
 	gln_word handled;
 };
@@ -58,8 +58,8 @@ static void on_signal(int signal)
 
 	(void)signal;
 	for (unsigned int i = 0; i < HANDLER_MARKS; i++)
-		if (gln_dirty_mark(test.vm,
-				   any_frame(&self->handler_random)) == 1)
+		if (gln_dirty_mark(test.vm, any_frame(&self->handler_random)) ==
+		    1)
 			gln_count(&self->handler_marks_in, 1);
 	gln_count(&self->handled, 1);
 	errno = saved_errno;

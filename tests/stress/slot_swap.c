@@ -70,7 +70,7 @@ static struct {
 	struct soft_mmu *soft;
 	uint64_t *memory;
 	_Atomic uint32_t stop;
-	pthread_mutex_t changing; /* makes this true: */
+	pthread_mutex_t changing;     /* makes this true: */
 	uint64_t nr_pages[NR_PLACES]; /* of the slot that is there, if any */
 } test;
 
@@ -83,8 +83,8 @@ static bool did(int err, const int *allowed, size_t nr, const char *what)
 	stress_fail("%s answered %d", what, err);
 }
 
-#define DID(what, err, ...)                                      \
-	did(err, (const int[]){__VA_ARGS__},                     \
+#define DID(what, err, ...)                  \
+	did(err, (const int[]){__VA_ARGS__}, \
 	    ARRAY_SIZE(((const int[]){__VA_ARGS__})), what)
 
 static uint32_t any_place(struct worker *worker)
@@ -108,8 +108,8 @@ static bool add_slot(struct worker *worker, uint32_t place)
 		.base = BASE + place * PLACE_PAGES + skipped,
 		.nr_pages = 1 + stress_below(&worker->random,
 					     PLACE_PAGES - skipped),
-		.hva = test.memory + (place * PLACE_PAGES + skipped) *
-					     PAGE_WORDS,
+		.hva = test.memory +
+		       (place * PLACE_PAGES + skipped) * PAGE_WORDS,
 	};
 
 	if (!DID("add", gln_slot_add(test.vm, &params), 0, -EEXIST))

@@ -113,8 +113,8 @@ static void await(gln_word *word, uint64_t value)
 /* Short waits more often than long ones. */
 static void skew(struct stress_random *random)
 {
-	const uint64_t most =
-		UINT64_C(1) << stress_below(random, MAX_SKEW_SHIFT + 1);
+	const uint64_t most = UINT64_C(1)
+			      << stress_below(random, MAX_SKEW_SHIFT + 1);
 
 	for (uint64_t i = stress_below(random, most); i > 0; i--)
 		gln_fence_compiler();
@@ -192,8 +192,7 @@ static uint64_t enable_beside(void)
 static void prepare(bool enables)
 {
 	if (enables)
-		CHECK(!gln_log_disable(shared.vm, SLOT_ID),
-		      "logging can stop");
+		CHECK(!gln_log_disable(shared.vm, SLOT_ID), "logging can stop");
 	else
 		gln_dirty_mark(shared.vm, GFN);
 }

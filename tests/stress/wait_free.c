@@ -82,8 +82,8 @@ static void *count_alloc(void *ctx, size_t bytes)
 	CHECK(!may_not_allocate, "marks and harvests do not allocate");
 	gln_fetch_add_relaxed(&test.allocations, 1);
 
-	void *const memory = aligned_alloc(bytes % 4096 ? 64 : 4096,
-					   (bytes + 63) / 64 * 64);
+	void *const memory =
+		aligned_alloc(bytes % 4096 ? 64 : 4096, (bytes + 63) / 64 * 64);
 
 	if (memory)
 		memset(memory, 0, bytes);
@@ -383,8 +383,7 @@ static void try_changes(void)
 	} while (gln_load_relaxed(&changes) < MUST_CHANGE);
 	gln_store_relaxed(&test.stop, 1);
 	pthread_join(thread, NULL);
-	printf("%" PRIu64 " slots came and went\n",
-	       gln_load_relaxed(&changes));
+	printf("%" PRIu64 " slots came and went\n", gln_load_relaxed(&changes));
 }
 
 static void make_vm(struct gln_backend *backend)

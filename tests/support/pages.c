@@ -38,22 +38,21 @@ static void fill_runs(uint8_t *pages, uint64_t nr_pages, uint64_t longest,
 	}
 }
 
-void test_pages_fill(uint8_t *pages, uint64_t nr_pages,
-		     enum test_pattern pattern, struct test_random *random)
+void test_pages_fill(uint8_t *pages, uint64_t nr_pages, uint64_t pattern,
+		     struct test_random *random)
 {
+	const enum test_pattern which =
+		(enum test_pattern)(pattern % NR_PATTERNS);
 	const uint64_t short_run = 8, long_run = 300;
 
-	if (pattern == PATTERN_SHORT_RUNS) {
-		fill_runs(pages, nr_pages, short_run, random);
+	if (which == PATTERN_SHORT_RUNS || which == PATTERN_LONG_RUNS) {
+		fill_runs(pages, nr_pages,
+			  which == PATTERN_SHORT_RUNS ? short_run : long_run,
+			  random);
 		return;
 	}
-	if (pattern == PATTERN_LONG_RUNS) {
-		fill_runs(pages, nr_pages, long_run, random);
-		return;
-	}
-
 	for (uint64_t i = 0; i < nr_pages; i++)
-		pages[i] = test_random_chance(random, density(pattern));
+		pages[i] = test_random_chance(random, density(which));
 }
 
 uint64_t test_pages_set(uint8_t *pages, uint64_t first, uint64_t end)

@@ -24,9 +24,12 @@ enum test_pattern {
 	NR_PATTERNS,
 };
 
-/** test_pages_fill() - make @pages of the pattern, every byte 0 or 1. */
-void test_pages_fill(uint8_t *pages, uint64_t nr_pages,
-		     enum test_pattern pattern, struct test_random *random);
+/**
+ * test_pages_fill() - make @pages of the pattern, every byte 0 or 1.
+ * @pattern:	enum test_pattern, modulo their number: a seed will do.
+ */
+void test_pages_fill(uint8_t *pages, uint64_t nr_pages, uint64_t pattern,
+		     struct test_random *random);
 
 /** test_pages_set() - set [first, end). Returns how many were not set. */
 uint64_t test_pages_set(uint8_t *pages, uint64_t first, uint64_t end);

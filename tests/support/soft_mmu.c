@@ -131,7 +131,8 @@ static void serve_flushes(struct soft_vcpu *vcpu)
 		return;
 
 	pthread_mutex_lock(&mail->lock);
-	for (struct translation *t = vcpu->tlb; t < vcpu->tlb + TLB_ENTRIES; t++)
+	for (struct translation *t = vcpu->tlb; t < vcpu->tlb + TLB_ENTRIES;
+	     t++)
 		if (t->tag && mail_names(mail, t->tag - 1))
 			t->tag = 0;
 	mail->nr_ranges = 0;

@@ -15,8 +15,7 @@
 #include <unistd.h>
 
 static const struct stress_option *find_option(
-	const struct stress_option *options, size_t nr_options,
-	const char *arg)
+	const struct stress_option *options, size_t nr_options, const char *arg)
 {
 	for (size_t i = 0; i < nr_options; i++)
 		if (!strncmp(arg, "--", 2) && !strcmp(arg + 2, options[i].name))

@@ -61,10 +61,10 @@ __attribute__((noreturn, format(printf, 1, 2))) void stress_skip(
 int stress_verdict(uint64_t nr_lost);
 
 /** CHECK() - a fact that must hold; the words say what it was about. */
-#define CHECK(condition, ...)                                          \
-	((condition) ? (void)0                                         \
-		     : stress_broken(#condition, __FILE__, __LINE__, \
-				     __VA_ARGS__))
+#define CHECK(condition, ...) \
+	((condition)          \
+		 ? (void)0    \
+		 : stress_broken(#condition, __FILE__, __LINE__, __VA_ARGS__))
 __attribute__((noreturn, format(printf, 4, 5))) void stress_broken(
 	const char *condition, const char *file, int line, const char *format,
 	...);

@@ -129,11 +129,10 @@ static int store_explicit(struct guest_cpu *cpu, const struct guest_slot *slot,
 	return gln_vcpu_mark(cpu->vcpu, slot->base + page) < 0 ? -EFAULT : 0;
 }
 
-#define PROCESS_MACHINE(words, which)                      \
-	{                                                  \
-		.name = words, .tracker = which,           \
-		.open = open_process, .close = close_process, \
-		.store = store_plain,                      \
+#define PROCESS_MACHINE(words, which)                                      \
+	{                                                                  \
+		.name = (words), .tracker = (which), .open = open_process, \
+		.close = close_process, .store = store_plain,              \
 	}
 
 static const struct machine machines[] = {
@@ -167,7 +166,8 @@ static const struct machine *find_machine(const char *name)
 			return &machines[i];
 
 	stress_fail("no machine \"%s\": ref, pagemap-scan, uffd, mprotect, "
-		    "soft or explicit", name);
+		    "soft or explicit",
+		    name);
 }
 
 /* Memory. */
@@ -178,9 +178,9 @@ static void map_memory(struct guest_slot *slot, uint64_t bytes, bool huge)
 	const uintptr_t align = (uintptr_t)MEMORY_ALIGN;
 
 	slot->mapping_bytes = (size_t)(bytes + MEMORY_ALIGN);
-	slot->mapping = mmap(NULL, slot->mapping_bytes, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			     0);
+	slot->mapping =
+		mmap(NULL, slot->mapping_bytes, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	CHECK(slot->mapping != MAP_FAILED, "%zu bytes of memory",
 	      slot->mapping_bytes);
 	/* Refused where there are no huge pages: then there are none anyway. */
@@ -207,8 +207,8 @@ static void open_slot(struct guest *guest, size_t i,
 
 		slot->memory = word_of(guest, before, before->nr_pages, 0);
 	} else {
-		for (size_t j = i + 1; j < params->nr_slots &&
-				       params->slots[j].joins; j++)
+		for (size_t j = i + 1;
+		     j < params->nr_slots && params->slots[j].joins; j++)
 			nr_pages += params->slots[j].nr_pages;
 		map_memory(slot, bytes_of(guest, nr_pages), params->huge);
 	}
@@ -363,16 +363,15 @@ void guest_copy(const struct guest *guest, struct guest_slot *slot,
 	      (unsigned long long)range.first, (unsigned long long)range.count,
 	      slot->id);
 	copy_words(slot->copy + page * guest->page_words,
-		   (const volatile uint64_t *)(const void *)word_of(
-			   guest, slot, page, 0),
+		   (const volatile uint64_t *)(const void *)word_of(guest, slot,
+								    page, 0),
 		   range.count * guest->page_words);
 	memset(slot->copied + page, 1, (size_t)range.count);
 }
 
 void guest_copy_all(const struct guest *guest, struct guest_slot *slot)
 {
-	guest_copy(guest, slot,
-		   (struct gln_range){slot->base, slot->nr_pages});
+	guest_copy(guest, slot, (struct gln_range){slot->base, slot->nr_pages});
 }
 
 enum gln_harvest_strategy guest_strategy(void)

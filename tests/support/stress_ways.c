@@ -120,11 +120,9 @@ static void check_run(const struct guest_slot *slot, struct gln_range run,
 {
 	CHECK(run.count > 0 && run.first >= *end, "runs ascend");
 	CHECK(run.first == slot->base || run.first > *end,
-	      "runs are maximal: %llx touches the one before",
-	      (ull)run.first);
+	      "runs are maximal: %llx touches the one before", (ull)run.first);
 	CHECK(run.first - slot->base < slot->nr_pages &&
-		      run.count <=
-			      slot->nr_pages - (run.first - slot->base),
+		      run.count <= slot->nr_pages - (run.first - slot->base),
 	      "runs lie in the slot");
 	*end = run.first + run.count;
 }

@@ -79,7 +79,7 @@ static inline void fixture_mark_live(struct fixture *f)
 }
 
 /* Mark pages of a pattern that were not marked yet. */
-static inline void fixture_fill(struct fixture *f, enum test_pattern pattern,
+static inline void fixture_fill(struct fixture *f, uint64_t pattern,
 				struct test_random *random)
 {
 	test_pages_fill(f->live, f->bm.nr_pages, pattern, random);

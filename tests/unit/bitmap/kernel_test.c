@@ -13,8 +13,8 @@ struct outcome {
 };
 
 static struct outcome run(const struct scan_kernel *kernel, struct fixture *f,
-			  enum test_pattern pattern, uint64_t group,
-			  uint64_t lines, uint64_t seed)
+			  uint64_t pattern, uint64_t group, uint64_t lines,
+			  uint64_t seed)
 {
 	struct test_random random = {seed};
 	struct outcome outcome = {.lines = lines};
@@ -34,7 +34,7 @@ static void expect_same(const struct scan_kernel *kernel, uint64_t seed)
 	const uint64_t lines =
 		test_random_next(&random) &
 		bitmap_valid_bits(gln_div_up(nr, LINE_PAGES), group);
-	const enum test_pattern pattern = seed % NR_PATTERNS;
+	const uint64_t pattern = seed;
 	const enum fence_form fence = fence_forms[seed / NR_PATTERNS % 2];
 	struct fixture a, b;
 	struct outcome want, got;

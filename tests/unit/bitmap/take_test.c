@@ -82,7 +82,7 @@ Test(take, takes_all_of_every_size_at_every_density)
 			struct fixture f;
 
 			fixture_init(&f, nr, fence_forms[seed / NR_PATTERNS]);
-			fixture_fill(&f, seed % NR_PATTERNS, &random);
+			fixture_fill(&f, seed, &random);
 			take_range(&f, 0, nr, seed);
 			require(fixture_summary_is_clear(&f),
 				"%" PRIu64 " pages, seed %" PRIu64
@@ -102,7 +102,7 @@ Test(take, takes_all_at_the_edges_of_lines_and_summary_words)
 			struct fixture f;
 
 			fixture_init(&f, *nr, fence_forms[seed / NR_PATTERNS]);
-			fixture_fill(&f, seed % NR_PATTERNS, &random);
+			fixture_fill(&f, seed, &random);
 			take_range(&f, 0, *nr, seed);
 			cr_assert(fixture_summary_is_clear(&f));
 			fixture_fini(&f);
@@ -120,7 +120,7 @@ Test(take, every_pair_of_ends_cuts_exactly)
 	for (uint64_t first = 0; first < nr; first++) {
 		for (uint64_t end = first + 1; end <= nr; end++) {
 			f.bm.fence = fence_forms[end % 2];
-			fixture_fill(&f, end % NR_PATTERNS, &random);
+			fixture_fill(&f, end, &random);
 			take_range(&f, first, end, first);
 			take_range(&f, 0, nr, first);
 		}
@@ -140,7 +140,7 @@ Test(take, ends_anywhere_in_lines_cut_exactly)
 			struct fixture f;
 
 			fixture_init(&f, *nr, fence_forms[seed % 2]);
-			fixture_fill(&f, seed % NR_PATTERNS, &random);
+			fixture_fill(&f, seed, &random);
 			take_range(&f, first, end, seed);
 			take_range(&f, 0, *nr, seed);
 			fixture_fini(&f);
@@ -188,7 +188,7 @@ static void take_in_steps(uint64_t nr_pages, uint64_t max_pages,
 	struct fixture f;
 
 	fixture_init(&f, nr_pages, fence_forms[seed % 2]);
-	fixture_fill(&f, seed / 2 % NR_PATTERNS, &random);
+	fixture_fill(&f, seed / 2, &random);
 	while (limits.first < nr_pages) {
 		const struct take_result got =
 			glni_bitmap_take(&f.bm, &f.snap, &limits);
@@ -318,9 +318,7 @@ Test(take, marks_made_between_takes_are_taken_by_the_later_one)
 		for (unsigned int i = 0; i < 4; i++) {
 			const uint64_t first = test_random_below(&random, nr);
 
-			fixture_fill(&f,
-				     test_random_below(&random, NR_PATTERNS),
-				     &random);
+			fixture_fill(&f, test_random_next(&random), &random);
 			take_range(&f, first,
 				   test_random_between(&random, first + 1, nr),
 				   seed);
@@ -359,7 +357,7 @@ Test(take, bits_come_only_where_they_are_asked_for_and_set)
 		struct fixture f;
 
 		fixture_init(&f, nr, fence_forms[seed % 2]);
-		fixture_fill(&f, seed % NR_PATTERNS, &random);
+		fixture_fill(&f, seed, &random);
 		for (unsigned int i = 0; i < 12; i++)
 			take_bits(
 				&f,

@@ -85,8 +85,8 @@ static void check_report(struct gln_harvest *harvest, uint64_t slot_pages,
 }
 
 /* Mark a pattern in a slot, harvest, look at everything; take it away again. */
-static void harvest_pattern(gln_gfn base, uint64_t slot_pages,
-			    enum test_pattern pattern, uint64_t seed)
+static void harvest_pattern(gln_gfn base, uint64_t slot_pages, uint64_t pattern,
+			    uint64_t seed)
 {
 	static struct gln_range runs[MAX_PAGES / 2 + 1], got[MAX_PAGES / 2 + 1];
 	static uint8_t pages[MAX_PAGES], none[MAX_PAGES];
@@ -120,8 +120,7 @@ Test(harvest, protects_and_flushes_exact_runs_at_every_size_and_base)
 	guest_start(&guest, ALL_CAPS, 0);
 	for (uint64_t nr = 1; nr <= 200; nr++)
 		for (gln_gfn base = 0; base < 64; base++)
-			harvest_pattern(base, nr, (nr + base) % NR_PATTERNS,
-					nr * 64 + base);
+			harvest_pattern(base, nr, nr + base, nr * 64 + base);
 	guest_stop(&guest);
 }
 
@@ -234,8 +233,12 @@ Test(harvest, asks_of_the_backend_what_its_capabilities_say)
 	expect_calls(ALL_CAPS, 1, 1, 1);
 }
 
-Test(harvest, what_a_collect_finds_is_in_the_same_harvest)
+static void expect_collected(enum gln_harvest_strategy strategy)
 {
+	const struct gln_harvest_params params = {
+		.struct_bytes = sizeof(params),
+		.strategy = strategy,
+	};
 	uint8_t written[200] = {[0] = 1, [63] = 1, [64] = 1, [199] = 1};
 	uint8_t got[200] = {0}, want[200] = {[100] = 1};
 	const struct fake_call *call;
@@ -249,7 +252,7 @@ Test(harvest, what_a_collect_finds_is_in_the_same_harvest)
 	guest.fake.written = written;
 	guest.fake.written_id = ID;
 
-	harvest = guest_begin(&guest, ID);
+	cr_assert_eq(gln_harvest_begin(guest.vm, ID, &params, &harvest), 0);
 	call = &guest.fake.calls[0];
 	cr_assert_eq(call->kind, FAKE_COLLECT);
 	cr_assert_eq(guest.fake.ranges[call->first_range].first, 5);
@@ -258,6 +261,13 @@ Test(harvest, what_a_collect_finds_is_in_the_same_harvest)
 	cr_assert_eq(memcmp(got, want, sizeof(got)), 0);
 	gln_harvest_commit(harvest);
 	guest_stop(&guest);
+}
+
+Test(harvest, what_a_collect_finds_is_in_the_same_harvest)
+{
+	expect_collected(GLN_HARVEST_AUTO);
+	expect_collected(GLN_HARVEST_EXCHANGE);
+	expect_collected(GLN_HARVEST_FLIP);
 }
 
 /*

@@ -23,7 +23,10 @@ static void setup(void)
 	fake_allocator_init(&memory);
 }
 
-TestSuite(log, .init = setup);
+static void teardown(void)
+{
+	cr_assert_eq(memory.nr_live, 0);
+}
 
 static bool is_zero(const void *bytes, uint64_t nr)
 {
@@ -36,7 +39,7 @@ static bool is_zero(const void *bytes, uint64_t nr)
 	return true;
 }
 
-Test(log, a_new_log_is_empty_and_counts_all_its_memory)
+FixtureTest(log, a_new_log_is_empty_and_counts_all_its_memory)
 {
 	for (const uint64_t *nr = sizes; nr < ARRAY_END(sizes); nr++) {
 		struct log *log = NULL;
@@ -59,7 +62,7 @@ Test(log, a_new_log_is_empty_and_counts_all_its_memory)
 	}
 }
 
-Test(log, staging_is_bounded_and_holds_whole_words)
+FixtureTest(log, staging_is_bounded_and_holds_whole_words)
 {
 	for (const uint64_t *nr = sizes; nr < ARRAY_END(sizes); nr++) {
 		struct log *log = NULL;
@@ -75,7 +78,7 @@ Test(log, staging_is_bounded_and_holds_whole_words)
 	}
 }
 
-Test(log, without_memory_there_is_no_log_and_no_leak)
+FixtureTest(log, without_memory_there_is_no_log_and_no_leak)
 {
 	uint64_t nth = 0;
 	int err;
@@ -99,7 +102,7 @@ Test(log, without_memory_there_is_no_log_and_no_leak)
 	cr_assert_eq(nth, 7);
 }
 
-Test(log, a_size_that_no_memory_holds_is_refused)
+FixtureTest(log, a_size_that_no_memory_holds_is_refused)
 {
 	static const uint64_t absurd[] = {
 		UINT64_C(1) << 52, (UINT64_C(1) << 52) - 1,

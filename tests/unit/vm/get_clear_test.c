@@ -475,9 +475,9 @@ static void clear_at_random(uint64_t seed, uint64_t max_pages)
 	const gln_gfn base = test_random_below(&random, 1000);
 	uint8_t *bitmap;
 
-	test_pages_fill(marks, nr, seed % NR_PATTERNS, &random);
+	test_pages_fill(marks, nr, seed, &random);
 	/* Bits past the range's end are there, and are ignored. */
-	test_pages_fill(asked, num + 64, seed / 5 % NR_PATTERNS, &random);
+	test_pages_fill(asked, num + 64, seed / 5, &random);
 	bitmap = to_bitmap(asked, gln_div_up(num, 64) * 64);
 	guest_log_slot(&guest, ID, base, nr);
 	guest_mark(&guest, base, marks, nr);

@@ -573,10 +573,11 @@ static struct gln_harvest *step_begin(struct model *model)
 		params.first_page = test_random_below(random, nr_pages + 1);
 	if (test_random_chance(random, 128))
 		params.max_pages = test_random_below(random, nr_pages + 1);
-	params.strategy =
-		test_random_below(random, params.first_page || params.max_pages
-						  ? GLN_HARVEST_FLIP
-						  : GLN_HARVEST_FLIP + 1);
+	if (!params.first_page && !params.max_pages)
+		params.strategy = (enum gln_harvest_strategy)test_random_below(
+			random, GLN_HARVEST_FLIP + 1);
+	else if (test_random_chance(random, 128))
+		params.strategy = GLN_HARVEST_EXCHANGE;
 	require(!gln_harvest_begin(guest.vm, 1, &params, &harvest),
 		"seed %" PRIu64, model->seed);
 
@@ -661,8 +662,7 @@ static void run_model(uint64_t seed, uint64_t max_pages)
 	model.base = seed % 3 ? seed : (UINT64_C(1) << 52) - model.nr_pages;
 	guest_log_slot(&guest, 1, model.base, model.nr_pages);
 	for (unsigned int i = 0; i < 8; i++) {
-		test_pages_fill(rest, model.nr_pages, (seed + i) % NR_PATTERNS,
-				&model.random);
+		test_pages_fill(rest, model.nr_pages, seed + i, &model.random);
 		guest_mark(&guest, model.base, rest, model.nr_pages);
 		for (uint64_t j = 0; j < model.nr_pages; j++)
 			model.live[j] |= rest[j];

@@ -298,11 +298,10 @@ FixtureTest(mark, merging_ors_a_little_endian_bitmap_in)
 		uint64_t bits[MAX_WORDS + 1];
 
 		guest_log_slot(&guest, 1, seed, nr);
-		test_pages_fill(marks, nr, seed % NR_PATTERNS, &random);
+		test_pages_fill(marks, nr, seed, &random);
 		guest_mark(&guest, seed, marks, nr);
 		/* Bits from @some on are there, and are ignored. */
-		test_pages_fill(theirs, sizeof(theirs), seed / 7 % NR_PATTERNS,
-				&random);
+		test_pages_fill(theirs, sizeof(theirs), seed / 7, &random);
 		to_bytes((uint8_t *)bits, sizeof(bits), theirs,
 			 gln_div_up(some, 64) * 64);
 

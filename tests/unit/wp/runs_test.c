@@ -72,7 +72,7 @@ static uint64_t random_mask(uint64_t seed)
 	uint8_t pages[64];
 	uint64_t mask = 0;
 
-	test_pages_fill(pages, 64, seed % NR_PATTERNS, &random);
+	test_pages_fill(pages, 64, seed, &random);
 	for (unsigned int i = 0; i < 64; i++)
 		mask |= (uint64_t)pages[i] << i;
 
@@ -165,7 +165,7 @@ static void check_size(uint64_t nr_pages, gln_gfn base, uint64_t seed,
 	struct snapshot snap;
 
 	cr_assert_not_null(pages);
-	test_pages_fill(pages, nr_pages, seed % NR_PATTERNS, &random);
+	test_pages_fill(pages, nr_pages, seed, &random);
 	snapshot_of(&snap, pages, nr_pages);
 	for (size_t i = 0; i < nr_vectors; i++)
 		expect_runs(&snap, pages, base, vectors[i], seed);
