@@ -377,10 +377,10 @@ static void test_exactness(struct contract *contract)
 
 	for (size_t i = 0; i < contract->guest.nr_slots; i++) {
 		for (size_t j = 0; j < NR_EXACT * ARRAY_SIZE(patterns); j++)
-			check_exactness(contract, &contract->guest.slots[i],
-					&patterns[j % ARRAY_SIZE(patterns)],
-					choose_way(contract,
-						   j / ARRAY_SIZE(patterns)));
+			check_exactness(
+				contract, &contract->guest.slots[i],
+				&patterns[j % ARRAY_SIZE(patterns)],
+				choose_way(contract, j / ARRAY_SIZE(patterns)));
 	}
 	compare_all(contract, "exactness");
 	printf("%-20s %zu patterns %d times on each slot, %llu pages "
