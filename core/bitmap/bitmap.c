@@ -31,12 +31,20 @@ uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
 
 uint64_t glni_bitmap_count(const struct bitmap *bm)
 {
-	const uint64_t nr_words = bitmap_nr_words(bm->nr_pages);
+	const uint64_t nr_lines = gln_div_up(bm->nr_pages, LINE_PAGES);
 	uint64_t nr = 0;
 
 	/* Relaxed: a count of marks that come and go orders nothing. */
-	for (uint64_t i = 0; i < nr_words; i++)
-		nr += gln_popcount64(gln_load_relaxed(&bm->words[i]));
+	for (uint64_t line = 0; line < nr_lines; line++) {
+		const uint64_t lines =
+			gln_load_relaxed(&bm->summary[line >> GLN_WORD_SHIFT]);
+		const uint64_t word = line << LINE_WORD_SHIFT;
+
+		if (!(lines >> line % GLN_WORD_BITS & 1))
+			continue;
+		for (uint64_t i = word; i < word + LINE_WORDS; i++)
+			nr += gln_popcount64(gln_load_relaxed(&bm->words[i]));
+	}
 
 	return nr;
 }
@@ -136,8 +144,7 @@ struct span {
 	uint64_t nr_lines;
 };
 
-/* Lines from @line on, at most SPAN_LINES, whose taken bits are all set. */
-static uint64_t span_length(const struct snapshot *snap, uint64_t line)
+uint64_t glni_snapshot_span(const struct snapshot *snap, uint64_t line)
 {
 	const uint64_t end = gln_min(gln_div_up(snap->nr_pages, LINE_PAGES),
 				     line + SPAN_LINES);
@@ -169,7 +176,7 @@ static unsigned int find_spans(const struct snapshot *snap, uint64_t line,
 
 	while (nr < MAX_SPANS &&
 	       (line = glni_snapshot_next_line(snap, line, end)) < end) {
-		const uint64_t nr_lines = span_length(snap, line);
+		const uint64_t nr_lines = glni_snapshot_span(snap, line);
 
 		__builtin_prefetch(&snap->words[line << LINE_WORD_SHIFT], 1);
 		spans[nr++] = (struct span){line, nr_lines};

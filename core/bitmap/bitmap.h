@@ -99,13 +99,31 @@ static inline void bitmap_summarise(struct bitmap *bm, uint64_t line)
 	gln_fetch_or_acq_rel(summary, bit);
 }
 
-/* Set @bits in @word. Returns those that were not set before. */
-static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
-					uint64_t bits)
+/*
+ * Set one bit. True if it was not set. In this shape, the old value under the
+ * same mask, gcc makes one instruction of it on x86 (lock bts); clang 14, and
+ * LL/SC machines, go round again if this very word changed meanwhile.
+ */
+static inline bool bitmap_set_bit(gln_word *word, uint64_t bit)
 {
-	gln_word *const leaf = &bm->words[word];
-	uint64_t fresh;
+	/* sync mark.6 (acq_rel) <-> take.3, take.5: as mark.3. */
+	return !(gln_fetch_or_acq_rel(word, bit) & bit);
+}
 
+/* Set many. Returns those that were not set. */
+static inline uint64_t bitmap_set_bits(gln_word *word, uint64_t bits)
+{
+	/*
+	 * sync mark.3 (acq_rel) <-> take.3, take.5: guest's bytes, then the
+	 * bit; and if a take came first, its summary's clearing too.
+	 */
+	return bits & ~gln_fetch_or_acq_rel(word, bits);
+}
+
+/* What is left to set of @bits, when the guest's bytes are written. */
+static inline uint64_t bitmap_look(struct bitmap *bm, uint64_t word,
+				   uint64_t bits)
+{
 	if (GLN_BREAK_SUMMARY_FIRST)
 		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
 
@@ -115,7 +133,7 @@ static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
 	 * below. Else a take in between clears the bit and its harvest protects
 	 * an entry that is not writable yet, while we, having seen the bit,
 	 * leave it clear: a lost write, in seconds even on x86
-	 * (tests/stress/lost_write.c).
+	 * (tests/stress/store_buffer.c).
 	 */
 	glni_fence_light(bm->fence);
 
@@ -123,15 +141,12 @@ static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
 	 * sync mark.2 (acquire) <- take.3: a word that another marker set after
 	 * a take had left it must not be seen beside that take's old summary.
 	 */
-	fresh = bits & ~gln_load_acquire(leaf);
-	if (fresh) {
-		/*
-		 * sync mark.3 (acq_rel) <-> take.3, take.5: guest's bytes, then
-		 * the bit; and if a take came first, its summary's clearing
-		 * too.
-		 */
-		fresh = bits & ~gln_fetch_or_acq_rel(leaf, bits);
-	}
+	return bits & ~gln_load_acquire(&bm->words[word]);
+}
+
+/* The word is set: see to its summary bit. */
+static inline void bitmap_marked(struct bitmap *bm, uint64_t word)
+{
 	/*
 	 * sync mark.5 (seq_cst) <-> take.2: the word is set before the summary
 	 * is looked at. In the form with a fence each, take exchanges every
@@ -140,6 +155,17 @@ static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
 	gln_fence_compiler();
 	if (!GLN_BREAK_SUMMARY_FIRST)
 		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
+}
+
+/** bitmap_mark_word() - mark @bits of @word. Returns those that are new. */
+static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
+					uint64_t bits)
+{
+	uint64_t fresh = bitmap_look(bm, word, bits);
+
+	if (fresh)
+		fresh = bitmap_set_bits(&bm->words[word], bits);
+	bitmap_marked(bm, word);
 
 	return fresh;
 }
@@ -147,9 +173,13 @@ static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
 /** bitmap_mark() - mark one page. True if the mark is new. */
 static inline bool bitmap_mark(struct bitmap *bm, uint64_t page)
 {
+	const uint64_t word = page >> GLN_WORD_SHIFT;
 	const uint64_t bit = UINT64_C(1) << page % GLN_WORD_BITS;
+	const bool fresh = bitmap_look(bm, word, bit) &&
+			   bitmap_set_bit(&bm->words[word], bit);
 
-	return bitmap_mark_word(bm, page >> GLN_WORD_SHIFT, bit) != 0;
+	bitmap_marked(bm, word);
+	return fresh;
 }
 
 /**
@@ -207,6 +237,12 @@ uint64_t glni_bitmap_take_bits(struct bitmap *bm, struct snapshot *snap,
  */
 uint64_t glni_snapshot_next_line(const struct snapshot *snap, uint64_t line,
 				 uint64_t end);
+
+/**
+ * glni_snapshot_span() - how many lines from the taken @line on are taken too,
+ * itself included; no more than can be gone through at once.
+ */
+uint64_t glni_snapshot_span(const struct snapshot *snap, uint64_t line);
 
 /** snapshot_word() - word @word of the snapshot, 0 where nothing was taken. */
 static inline uint64_t snapshot_word(const struct snapshot *snap, uint64_t word)

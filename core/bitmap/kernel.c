@@ -28,8 +28,9 @@ ALWAYS_INLINE uint64_t take_word(gln_word *word, enum fence_form form)
 		return 0;
 
 	/*
-	 * sync take.3 (acq_rel) <-> mark.2, mark.3: the bytes behind each bit
-	 * are read after it; whoever marks after us sees the summary cleared.
+	 * sync take.3 (acq_rel) <-> mark.2, mark.3, mark.6: the bytes behind
+	 * each bit are read after it; whoever marks after us sees the summary
+	 * cleared.
 	 */
 	return gln_xchg_acq_rel(word, 0);
 }

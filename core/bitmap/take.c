@@ -89,7 +89,8 @@ uint64_t glni_bitmap_take_bits(struct bitmap *bm, struct snapshot *snap,
 	const uint64_t line_bit = UINT64_C(1) << line % GLN_WORD_BITS;
 	uint64_t *const taken = &snap->taken[line >> GLN_WORD_SHIFT];
 
-	/* sync take.5 (acq_rel) <- mark.3: as take.3, for some of a word. */
+	/* sync take.5 (acq_rel) <- mark.3, mark.6: as take.3, for some of a
+	 * word. */
 	bits &= gln_fetch_and_acq_rel(&bm->words[word], ~bits);
 	if (!bits)
 		return 0;

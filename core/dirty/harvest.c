@@ -54,6 +54,12 @@ int glni_harvest_collect(struct gln_harvest *harvest, uint64_t first,
 					      &harvest->slot->face, range);
 }
 
+/* Without budget or cursor a harvest takes all of the slot. */
+static bool is_whole(const struct gln_harvest_params *params)
+{
+	return !params->max_pages && !params->max_ns && !params->first_page;
+}
+
 /* Where the window that holds @page ends. */
 static uint64_t window_end(uint64_t page, uint64_t nr_pages)
 {
@@ -79,7 +85,7 @@ static int exchange(struct gln_harvest *harvest,
 			: 0;
 	const bool budgeted = params->max_pages || params->max_ns;
 	bool spent = false;
-	int err;
+	int err = 0;
 
 	report->next_page = params->first_page;
 	while (report->next_page < nr_pages && !spent) {
@@ -93,7 +99,9 @@ static int exchange(struct gln_harvest *harvest,
 		};
 		struct take_result result;
 
-		err = glni_harvest_collect(harvest, limits.first, limits.end);
+		if (!is_whole(params))
+			err = glni_harvest_collect(harvest, limits.first,
+						   limits.end);
 		if (err)
 			return err;
 		result = glni_bitmap_take(log->live, &log->snap, &limits);
@@ -125,31 +133,33 @@ static void flip(struct gln_harvest *harvest)
 	harvest->report.next_page = log_nr_pages(log);
 }
 
-/* The strategy that is cheaper for what is asked, unless one was chosen. */
+/* Is the strategy that is cheaper for what is marked, or was chosen, to flip?
+ */
 static bool wants_flip(const struct gln_harvest *harvest,
 		       const struct gln_harvest_params *params)
 {
-	const bool whole =
-		!params->max_pages && !params->max_ns && !params->first_page;
-
-	if (params->strategy != GLN_HARVEST_AUTO || !whole)
+	if (params->strategy != GLN_HARVEST_AUTO || !is_whole(params))
 		return params->strategy == GLN_HARVEST_FLIP;
 	return glni_bitmap_nr_lines(harvest->log->live, FLIP_LINES) ==
 	       FLIP_LINES;
 }
 
+/* All of a slot is collected first, so that what is marked can be measured. */
 static int take_marks(struct gln_harvest *harvest,
 		      const struct gln_harvest_params *params, uint64_t now_ns)
 {
-	int err;
+	int err = 0;
 
+	if (is_whole(params))
+		err = glni_harvest_collect(harvest, 0,
+					   log_nr_pages(harvest->log));
+	if (err)
+		return err;
 	if (!wants_flip(harvest, params))
 		return exchange(harvest, params, now_ns);
 
-	err = glni_harvest_collect(harvest, 0, log_nr_pages(harvest->log));
-	if (!err)
-		flip(harvest);
-	return err;
+	flip(harvest);
+	return 0;
 }
 
 /* Protect every run of the snapshot; note it in the flush plan. */
@@ -256,7 +266,6 @@ int glni_harvest_take(struct gln_harvest *harvest,
 		return glni_harvest_fail(harvest, err);
 
 	glni_runs_start(&harvest->walk, &harvest->log->snap);
-	dirty_count(&harvest->stats->harvests, 1);
 	return 0;
 }
 

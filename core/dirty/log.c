@@ -8,8 +8,8 @@
 #include "core/base/memory.h"
 #include "core/bitmap/kernel.h"
 
-/* Bitmaps of more pages than this have sizes that do not fit in size_t. */
-#define MAX_LOG_PAGES ((uint64_t)SIZE_MAX / 4 * 8)
+/* Bitmaps of more pages than this have sizes that may not fit in size_t. */
+#define MAX_LOG_PAGES ((uint64_t)SIZE_MAX / 4)
 
 static size_t staging_bytes(uint64_t nr_pages)
 {

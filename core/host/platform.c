@@ -49,7 +49,11 @@ static void register_membarrier(void)
 
 /*
  * Reaches the threads of this process, which are all that can mark in it. The
- * expedited form may lack memory for its CPU mask; the slow one cannot fail.
+ * expedited form may lack memory for its CPU mask; the slow one needs none.
+ *
+ * A call that worked and is then forbidden, by a seccomp filter say, leaves
+ * marks without their fence: no harvest could be trusted any more. liburcu ends
+ * the process there, at the next grace period, and so does this.
  */
 bool gln_plat_heavy_fence(void)
 {
@@ -59,8 +63,13 @@ bool gln_plat_heavy_fence(void)
 	if (!can_membarrier)
 		return false;
 
-	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0 ||
-	       membarrier(MEMBARRIER_CMD_GLOBAL) == 0;
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) &&
+	    membarrier(MEMBARRIER_CMD_GLOBAL)) {
+		perror("glean: membarrier(2) worked before, and must be "
+		       "allowed for as long as the process lives");
+		abort();
+	}
+	return true;
 }
 
 static pthread_mutex_t *pthread_of(struct gln_plat_mutex *mutex)

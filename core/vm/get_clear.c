@@ -15,7 +15,7 @@ static int claim_logged(struct gln_vm *vm, uint32_t number, struct slot **slot)
 
 	if (number >> SLOT_ID_BITS)
 		return -EINVAL;
-	err = glni_vm_claim(vm, number, slot);
+	err = glni_vm_claim(vm, number, CLAIM_LOGGED, slot);
 	if (err)
 		return err;
 	if (!(*slot)->log) {
@@ -75,6 +75,7 @@ static int get_and_clear(struct gln_harvest *harvest, void *bitmap)
 		return glni_harvest_fail(harvest, err);
 
 	glni_harvest_drop(harvest);
+	dirty_count(&harvest->stats->harvests, 1);
 	return 0;
 }
 
@@ -118,7 +119,7 @@ out:
 /* KVM's rules for the range, by subtraction: sums could wrap (H-07). */
 static bool range_is_valid(const struct gln_clear_log *clear, uint64_t nr_pages)
 {
-	if (clear->first_page % GLN_WORD_BITS || clear->first_page > nr_pages ||
+	if (clear->first_page > nr_pages ||
 	    clear->num_pages > nr_pages - clear->first_page)
 		return false;
 	return clear->num_pages % GLN_WORD_BITS == 0 ||
@@ -154,6 +155,10 @@ int gln_clear_dirty_log(struct gln_vm *vm, const struct gln_clear_log *clear)
 	struct gln_harvest *harvest;
 	struct slot *slot;
 	int err;
+
+	/* In KVM's order: a misaligned page is said before a missing slot. */
+	if (clear->first_page % GLN_WORD_BITS)
+		return -EINVAL;
 
 	gln_plat_mutex_lock(&vm->lock);
 	err = claim_logged(vm, clear->slot, &slot);

@@ -28,7 +28,7 @@ int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 
 	if (!vm_copy_params(&params, sizeof(params), theirs))
 		return -EINVAL;
-	err = glni_vm_claim(vm, id, &slot);
+	err = glni_vm_claim(vm, id, CLAIM_LOGGED, &slot);
 	if (err)
 		return err;
 
@@ -43,6 +43,7 @@ int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 	if (err)
 		goto fail;
 
+	dirty_count(&vm->stats.harvests, 1);
 	*out = harvest;
 	return 0;
 fail:

@@ -82,7 +82,7 @@ static int claim_unlogged(struct gln_vm *vm, uint32_t id, struct slot **slot)
 	int err;
 
 	do {
-		err = glni_vm_claim(vm, id, slot);
+		err = glni_vm_claim(vm, id, CLAIM_ANY, slot);
 		if (err != -EBUSY)
 			return err;
 		glni_read_lock();
@@ -136,7 +136,7 @@ int gln_log_disable(struct gln_vm *vm, uint32_t id)
 	int err;
 
 	gln_plat_mutex_lock(&vm->lock);
-	err = glni_vm_claim(vm, id, &slot);
+	err = glni_vm_claim(vm, id, CLAIM_ANY, &slot);
 	if (err)
 		goto out;
 

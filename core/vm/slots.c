@@ -87,7 +87,8 @@ out:
 	return err;
 }
 
-int glni_vm_claim(struct gln_vm *vm, uint32_t id, struct slot **out)
+int glni_vm_claim(struct gln_vm *vm, uint32_t id, enum claim_what what,
+		  struct slot **out)
 {
 	struct slot *slot;
 	int err = 0;
@@ -97,7 +98,7 @@ int glni_vm_claim(struct gln_vm *vm, uint32_t id, struct slot **out)
 
 	glni_read_lock();
 	slot = glni_slot_by_id(&vm->slots, id);
-	if (!slot)
+	if (!slot || (what == CLAIM_LOGGED && !slot_marks(slot)))
 		err = -ENOENT;
 	else if (!slot_try_claim(slot))
 		err = -EBUSY;
@@ -123,7 +124,7 @@ int gln_slot_remove(struct gln_vm *vm, uint32_t id)
 	int err;
 
 	gln_plat_mutex_lock(&vm->lock);
-	err = glni_vm_claim(vm, id, &slot);
+	err = glni_vm_claim(vm, id, CLAIM_ANY, &slot);
 	if (!err)
 		glni_vm_remove_slot(vm, slot);
 	gln_plat_mutex_unlock(&vm->lock);

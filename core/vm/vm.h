@@ -72,11 +72,22 @@ static inline bool vm_give_report(void *theirs, const void *ours,
 }
 
 /**
+ * enum claim_what - which slots there are for a claim. A harvest never holds a
+ * slot that is not logged, not even to find that out: whoever changes the slot
+ * would take it for an open harvest.
+ */
+enum claim_what {
+	CLAIM_ANY,
+	CLAIM_LOGGED,
+};
+
+/**
  * glni_vm_claim() - find a slot and claim it, for a harvest or a change.
  *
  * Return: 0; -EINVAL for an id out of bounds; -ENOENT; -EBUSY.
  */
-int glni_vm_claim(struct gln_vm *vm, uint32_t id, struct slot **slot);
+int glni_vm_claim(struct gln_vm *vm, uint32_t id, enum claim_what what,
+		  struct slot **slot);
 
 /** glni_vm_stop_logging() - for a claimed slot; the VM's lock held. */
 void glni_vm_stop_logging(struct gln_vm *vm, struct slot *slot);

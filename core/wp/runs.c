@@ -4,58 +4,71 @@
  */
 #include "core/wp/runs.h"
 
+/* Find the next taken lines, from @word on, and read their first word. */
+static bool next_span(struct run_walk *walk, uint64_t word)
+{
+	const struct snapshot *const snap = walk->snap;
+	const uint64_t end = gln_div_up(snap->nr_pages, LINE_PAGES);
+	const uint64_t line =
+		glni_snapshot_next_line(snap, word >> LINE_WORD_SHIFT, end);
+
+	walk->word = line << LINE_WORD_SHIFT;
+	walk->span_end = walk->word;
+	walk->mask = 0;
+	if (line >= end)
+		return false;
+
+	walk->span_end += glni_snapshot_span(snap, line) << LINE_WORD_SHIFT;
+	walk->mask = snap->words[walk->word];
+	return true;
+}
+
+/* Move to the next word that may hold something. False at the end. */
+static bool step(struct run_walk *walk)
+{
+	const uint64_t next = walk->word + 1;
+
+	if (next >= walk->span_end)
+		return next_span(walk, next);
+
+	walk->word = next;
+	walk->mask = walk->snap->words[next];
+	return true;
+}
+
 void glni_runs_start(struct run_walk *walk, const struct snapshot *snap)
 {
 	*walk = (struct run_walk){.snap = snap};
-	walk->mask = snapshot_word(snap, 0);
+	next_span(walk, 0);
 }
 
-/* Move to the next word with something in it. False at the end. */
-static bool next_word(struct run_walk *walk)
+/* A run reached the end of its word: let it go on in the words that follow. */
+static void extend(struct run_walk *walk, struct gln_range *run)
 {
-	const uint64_t nr_words = bitmap_nr_words(walk->snap->nr_pages);
-	const uint64_t nr_lines = gln_div_up(walk->snap->nr_pages, LINE_PAGES);
+	for (;;) {
+		const uint64_t follows = walk->word + 1;
 
-	while (++walk->word < nr_words) {
-		const uint64_t line = walk->word >> LINE_WORD_SHIFT;
-
-		if (walk->word % LINE_WORDS == 0) {
-			const uint64_t next = glni_snapshot_next_line(
-				walk->snap, line, nr_lines);
-
-			if (next == nr_lines)
-				break;
-			walk->word = next << LINE_WORD_SHIFT;
+		if (!step(walk) || walk->word != follows || !(walk->mask & 1))
+			return;
+		if (walk->mask != UINT64_MAX) {
+			run->count += run_take(&walk->mask, 0).count;
+			return;
 		}
-		walk->mask = snapshot_word(walk->snap, walk->word);
-		if (walk->mask)
-			return true;
+		run->count += GLN_WORD_BITS;
+		walk->mask = 0;
 	}
-
-	walk->word = nr_words;
-	return false;
-}
-
-/* Does @run end with its word, and the next one begin with a set bit? */
-static bool goes_on(const struct run_walk *walk, struct gln_range run)
-{
-	const uint64_t next = run.first + run.count;
-
-	return next % GLN_WORD_BITS == 0 && next < walk->snap->nr_pages &&
-	       (snapshot_word(walk->snap, next >> GLN_WORD_SHIFT) & 1);
 }
 
 /* The next maximal run. False at the end. */
 static bool next_run(struct run_walk *walk, struct gln_range *run)
 {
-	if (!walk->mask && !next_word(walk))
-		return false;
+	while (!walk->mask)
+		if (walk->word >= walk->span_end || !step(walk))
+			return false;
 
 	*run = run_take(&walk->mask, walk->word << GLN_WORD_SHIFT);
-	while (goes_on(walk, *run)) {
-		next_word(walk);
-		run->count += run_take(&walk->mask, 0).count;
-	}
+	if ((run->first + run->count) % GLN_WORD_BITS == 0)
+		extend(walk, run);
 
 	return true;
 }

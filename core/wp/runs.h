@@ -42,11 +42,13 @@ static inline struct gln_range run_take(uint64_t *mask, uint64_t base)
  *
  * @word:	the word being read.
  * @mask:	its bits that were not given out yet.
+ * @span_end:	words up to here lie in lines that were taken.
  */
 struct run_walk {
 	const struct snapshot *snap;
 	uint64_t word;
 	uint64_t mask;
+	uint64_t span_end;
 };
 
 /** glni_runs_start() - walk @snap from its first page. */

@@ -63,7 +63,7 @@ enum gln_harvest_strategy {
  *		gln_harvest_report.next_page.
  * @max_pages:	take at most so many pages; 0 is no limit.
  * @max_ns:	stop looking for pages after so long; 0 is no limit. Read once
- *		every few thousand pages, and always after some progress;
+ *		every 32768 pages, and always after some progress;
  *		protecting and flushing what was taken comes on top.
  * @strategy:	FLIP goes with neither budget nor cursor.
  */

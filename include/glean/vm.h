@@ -28,8 +28,9 @@ struct gln_vcpu;
 #define GLN_PAGE_SHIFT_MAX 16U
 
 /**
- * Order marks by full fences although the platform offers a heavy one: for a
- * VM some of whose marking threads the heavy fence does not reach.
+ * Order marks by full fences although the platform offers a heavy one: for an
+ * embedder whose heavy fence does not reach all threads that mark. (Hosted,
+ * liburcu's grace periods rely on the same reach.)
  */
 #define GLN_VM_FULL_FENCE (1U << 0)
 

@@ -28,8 +28,6 @@ struct settings {
 	uint64_t mark_first;
 	uint64_t preempt_permille;
 	uint64_t yield_permille;
-	uint64_t pin;
-	uint64_t lines;
 	uint64_t until_lost;
 	uint64_t seed;
 };
@@ -42,24 +40,17 @@ struct counts {
 	uint64_t lost;
 };
 
-enum { ODD_BASE = 0x12345, LINE_WORDS = 8 };
+enum { ODD_BASE = 0x12345 };
 
 static void store_next(struct guest_cpu *cpu)
 {
 	const struct guest_slot *const slot = &cpu->guest->slots[0];
 	const struct settings *const settings = cpu->ctx;
 
-	const uint64_t page = stress_below(&cpu->random, slot->nr_pages);
-
-	if (settings->pin && cpu->sequence == 0)
-		stress_pin(cpu->index + 1);
 	if (stress_chance(&cpu->random, settings->yield_permille))
 		sched_yield();
-
-	cpu->sequence++;
-	for (unsigned int line = 0; line < settings->lines; line++)
-		guest_store(cpu, slot, page, line * LINE_WORDS + cpu->index,
-			    cpu->sequence);
+	guest_store(cpu, slot, stress_below(&cpu->random, slot->nr_pages),
+		    cpu->index, ++cpu->sequence);
 }
 
 static void abort_harvest(struct guest *guest)
@@ -185,7 +176,6 @@ int main(int argc, char **argv)
 		.pages = 64,
 		.ms = 3000,
 		.round_ms = 20,
-		.lines = 1,
 		.abort_permille = 250,
 		.yield_permille = 20,
 	};
@@ -200,8 +190,6 @@ int main(int argc, char **argv)
 		{"mark-first", &settings.mark_first, NULL},
 		{"preempt-permille", &settings.preempt_permille, NULL},
 		{"yield-permille", &settings.yield_permille, NULL},
-		{"lines", &settings.lines, NULL},
-		{"pin", &settings.pin, NULL},
 		{"until-lost", &settings.until_lost, NULL},
 		{"seed", &settings.seed, NULL},
 	};
@@ -209,8 +197,6 @@ int main(int argc, char **argv)
 
 	stress_parse(argc, argv, options, ARRAY_SIZE(options));
 	settings.seed = stress_seed(settings.seed);
-	if (settings.pin)
-		stress_pin(0);
 	run_guest(&settings, &counts);
 
 	return stress_verdict(counts.lost);
