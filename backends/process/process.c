@@ -282,10 +282,11 @@ static int make(const struct glni_tracker *tracker, char *reason,
 	return 0;
 }
 
-/* Is it this machine's nature, not the moment's, that it does not work? */
+/* Does it not work here, where another might? It may need no descriptor. */
 static bool is_refusal(int err)
 {
-	return err == -ENOTSUP || err == -EPERM;
+	return err == -ENOTSUP || err == -EPERM || err == -EMFILE ||
+	       err == -ENFILE;
 }
 
 /* Best first. What was refused follows the reason of what was taken. */

@@ -9,15 +9,28 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Longer complaints are cut: what was typed is quoted in them. */
+enum { COMPLAINT_BYTES = 512 };
+
+/* One line, whatever was typed: no byte of it may drive a terminal. */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == '\x7f')
+			*text = '?';
+}
+
 void complain(const char *command, const char *format, ...)
 {
+	char text[COMPLAINT_BYTES];
 	va_list args;
 
-	fprintf(stderr, command ? "glean %s: " : "glean: ", command);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	make_printable(text);
+	fprintf(stderr, command ? "glean %s: %s\n" : "glean: %s%s\n",
+		command ? command : "", text);
 }
 
 static int complain_unknown(const char *command, const char *text)
