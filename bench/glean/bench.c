@@ -8,6 +8,7 @@
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/glean/command.h"
 #include "bench/glean/options.h"
@@ -153,6 +154,12 @@ static int measure(struct runner *runner, const char *filter, FILE *json)
 		json_decref(runner->benchmarks);
 		return STATUS_OK;
 	}
+	/* What an earlier run left stays until now. A pipe has no length. */
+	if (json != stdout && ftruncate(fileno(json), 0) && errno != EINVAL) {
+		json_decref(runner->benchmarks);
+		complain("bench", "--json: the file cannot be written");
+		return STATUS_FAILED;
+	}
 	if (gbench_print(runner->benchmarks, json)) {
 		complain("bench", "--json: the file cannot be written");
 		return STATUS_FAILED;
@@ -164,7 +171,7 @@ static int measure(struct runner *runner, const char *filter, FILE *json)
 static int measure_to_file(struct runner *runner,
 			   const struct bench_options *options)
 {
-	FILE *file = fopen(options->json, "w");
+	FILE *file = fopen(options->json, "a");
 
 	if (!file) {
 		complain("bench", "--json: '%s' cannot be written: %s",

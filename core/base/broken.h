@@ -14,7 +14,7 @@
 #define GLN_BREAK_NO_FENCE 0
 #endif
 
-/** Flip without waiting for those who mark in the retired bitmap. */
+/** Flip, and start logging, without waiting for those who mark meanwhile. */
 #ifndef GLN_BREAK_NO_GRACE
 #define GLN_BREAK_NO_GRACE 0
 #endif

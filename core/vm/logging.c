@@ -67,7 +67,8 @@ static int start_logging(struct gln_vm *vm, struct slot *slot, bool all_marked)
 	dirty_count(&vm->stats.log_bytes, log->bytes);
 	slot->log = log;
 	slot_publish_marks(slot, log->live);
-	glni_synchronize();
+	if (!GLN_BREAK_NO_GRACE)
+		glni_synchronize();
 
 	err = start_backend(vm, slot,
 			    all_marked ? GLN_LOG_START_ALL_MARKED : 0);
