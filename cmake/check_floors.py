@@ -31,6 +31,7 @@ GUESTS = {
     "core/host": {"core/base", "core/sync", "core/bitmap"},
     "backends/process": {"core/base"},
     "backends/kvm": {"core/base"},
+    "backends/model": {"core/base"},
     "backends/ref": set(),  # the oracle shares no code with the core
     "backends/x86_ept": {"core/base", "core/radix"},
     "backends/arm_s2": {"core/base", "core/radix"},
@@ -38,7 +39,13 @@ GUESTS = {
 }
 
 # Built for libglean alone, so any C or system header will do.
-HOSTED = {"core/host", "backends/process", "backends/kvm", "backends/ref"}
+HOSTED = {"core/host", "backends/process", "backends/kvm", "backends/ref",
+          "backends/model"}
+
+# The model of an MMU stands beside its backend, and shares an entry's layout
+# with it and nothing else. It is hosted, and builds on what all models share.
+MODEL = re.compile(r"backends/(x86_ept|arm_s2|book3s_hv)/model\w*\.[ch]")
+ENTRY = re.compile(r"backends/(x86_ept|arm_s2|book3s_hv)/entry\.h")
 
 # The C headers that the freestanding library may include.
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "limits.h"}
@@ -111,6 +118,15 @@ def check_own(name, header):
         return None
     if module == "include":
         return "a public header includes <glean/...> only"
+    if MODEL.fullmatch(name):
+        if target in ("backends/model", "core/base"):
+            return None
+        if target == module and (MODEL.fullmatch(header)
+                                 or ENTRY.fullmatch(header)):
+            return None
+        return "a model knows entry.h of its backend, and nothing else of it"
+    if MODEL.fullmatch(header):
+        return "a model is no part of its backend"
     if module == target:
         return None
     if module == "bench":
@@ -146,7 +162,8 @@ def check_system(name, header, hosted):
     if module == "include":
         return None if header in PUBLIC else \
             f"a public header may include {', '.join(sorted(PUBLIC))} only"
-    if module in FLOORS or module in GUESTS and module not in HOSTED:
+    if module in FLOORS or module in GUESTS and module not in HOSTED \
+            and not MODEL.fullmatch(name):
         if header in FREESTANDING:
             return None
         extra = WHEN_HOSTED.get(module)

@@ -40,6 +40,10 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics take no lock");
 	atomic_fetch_or_explicit(p, v, memory_order_acq_rel)
 #define gln_fetch_and_acq_rel(p, v) \
 	atomic_fetch_and_explicit(p, v, memory_order_acq_rel)
+#define gln_fetch_and_relaxed(p, v) \
+	atomic_fetch_and_explicit(p, v, memory_order_relaxed)
+#define gln_fetch_add_acq_rel(p, v) \
+	atomic_fetch_add_explicit(p, v, memory_order_acq_rel)
 #define gln_fetch_add_relaxed(p, v) \
 	atomic_fetch_add_explicit(p, v, memory_order_relaxed)
 
@@ -55,6 +59,13 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics take no lock");
 #define gln_cas_strong_acquire(p, seen, v)       \
 	atomic_compare_exchange_strong_explicit( \
 		p, seen, v, memory_order_acquire, memory_order_relaxed)
+
+#define gln_cas_strong_release(p, seen, v)       \
+	atomic_compare_exchange_strong_explicit( \
+		p, seen, v, memory_order_release, memory_order_relaxed)
+#define gln_cas_strong_relaxed(p, seen, v)       \
+	atomic_compare_exchange_strong_explicit( \
+		p, seen, v, memory_order_relaxed, memory_order_relaxed)
 
 #define gln_fence_seq_cst()  atomic_thread_fence(memory_order_seq_cst)
 /* Orders for the compiler alone: the other side brings the CPU's fence. */

@@ -5,9 +5,32 @@
  * A test that cannot fail proves nothing: tests/stress builds the core once
  * more for each of these and asserts that the loss is seen. All are 0 in every
  * library that is installed.
+ *
+ * A build with GLN_BREAKABLE defined as 1 is whole until somebody sets
+ * glni_broken, before any vCPU runs; it has the breaks of enum glni_break.
  */
 #ifndef GLN_CORE_BASE_BROKEN_H
 #define GLN_CORE_BASE_BROKEN_H
+
+#ifndef GLN_BREAKABLE
+#define GLN_BREAKABLE 0
+#endif
+
+#if GLN_BREAKABLE
+/** enum glni_break - which of the breaks below is on. */
+enum glni_break {
+	GLNI_BREAK_NONE,
+	GLNI_BREAK_SKIP_FLUSH,
+	GLNI_BREAK_MARK_FIRST,
+	GLNI_BREAK_LOSE_DIRTY,
+	GLNI_BREAK_SPAN,
+};
+
+extern int glni_broken; /* enum glni_break */
+#define GLNI_IS_BROKEN(how) (glni_broken == (how))
+#else
+#define GLNI_IS_BROKEN(how) 0
+#endif
 
 /** Mark and harvest without their fences: the store-buffer shape. */
 #ifndef GLN_BREAK_NO_FENCE
@@ -26,7 +49,27 @@
 
 /** Harvest does not flush. */
 #ifndef GLN_BREAK_NO_FLUSH
-#define GLN_BREAK_NO_FLUSH 0
+#define GLN_BREAK_NO_FLUSH GLNI_IS_BROKEN(GLNI_BREAK_SKIP_FLUSH)
+#endif
+
+/** A fault marks, waits a little, and then makes the entry writable. */
+#ifndef GLN_BREAK_MARK_FIRST
+#define GLN_BREAK_MARK_FIRST GLNI_IS_BROKEN(GLNI_BREAK_MARK_FIRST)
+#endif
+
+/** What a fault, a CPU's log or a collect wants marked is not. */
+#ifndef GLN_BREAK_LOSE_DIRTY
+#define GLN_BREAK_LOSE_DIRTY GLNI_IS_BROKEN(GLNI_BREAK_LOSE_DIRTY)
+#endif
+
+/**
+ * Protect each run without its last page, and mark each that a backend names
+ * without it: the last page taken for the exclusive end (H-11). A run of one
+ * page is gone. (Where a collect arms its pages itself, protecting too few of
+ * them would hurt nobody.)
+ */
+#ifndef GLN_BREAK_SPAN
+#define GLN_BREAK_SPAN GLNI_IS_BROKEN(GLNI_BREAK_SPAN)
 #endif
 
 /** Mark sets the summary before the word. */

@@ -12,12 +12,17 @@
 #include <errno.h>
 #else
 #define ENOENT	2
+#define EIO	5
 #define ENXIO	6
+#define E2BIG	7
+#define EAGAIN	11
 #define ENOMEM	12
 #define EFAULT	14
 #define EBUSY	16
 #define EEXIST	17
 #define EINVAL	22
+#define ENOSPC	28
+#define ERANGE	34
 #define ENOTSUP 95
 #endif
 

@@ -162,28 +162,49 @@ static int take_marks(struct gln_harvest *harvest,
 	return 0;
 }
 
+/* GLN_BREAK_SPAN: each run without its last page. Returns how many are left. */
+static size_t cut_runs(struct gln_range *runs, size_t nr)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		if (--runs[i].count)
+			runs[left++] = runs[i];
+
+	return left;
+}
+
+/* Have the backend protect the first @nr of our runs. */
+static int protect_runs(struct gln_harvest *harvest, size_t nr)
+{
+	if (GLN_BREAK_NO_PROTECT || !has_cap(harvest, GLN_CAP_PROTECT))
+		return 0;
+	if (GLN_BREAK_SPAN) {
+		nr = cut_runs(harvest->runs, nr);
+		if (!nr)
+			return 0;
+	}
+
+	harvest->report.protect_calls++;
+	return harvest->backend->ops->protect(
+		harvest->backend, &harvest->slot->face, harvest->runs, nr);
+}
+
 /* Protect every run of the snapshot; note it in the flush plan. */
 static int protect(struct gln_harvest *harvest)
 {
-	const bool protects =
-		!GLN_BREAK_NO_PROTECT && has_cap(harvest, GLN_CAP_PROTECT);
-	struct gln_backend_slot *const face = &harvest->slot->face;
+	const gln_gfn base = harvest->slot->face.base;
 	struct run_walk walk;
 	size_t nr;
 	int err;
 
 	glni_runs_start(&walk, &harvest->log->snap);
-	while ((nr = glni_runs_next(&walk, face->base, harvest->runs,
-				    RUNS_A_CALL))) {
+	while ((nr = glni_runs_next(&walk, base, harvest->runs, RUNS_A_CALL))) {
 		for (size_t i = 0; i < nr; i++)
 			glni_flush_add(&harvest->flush, harvest->runs[i]);
 		harvest->report.nr_runs += nr;
 		harvest->report.nr_pages = harvest->flush.nr_pages;
-		if (!protects)
-			continue;
-		harvest->report.protect_calls++;
-		err = harvest->backend->ops->protect(harvest->backend, face,
-						     harvest->runs, nr);
+		err = protect_runs(harvest, nr);
 		if (err)
 			return err;
 	}
@@ -235,6 +256,44 @@ static int arm_and_count(struct gln_harvest *harvest)
 	dirty_count(&harvest->stats->protect_calls,
 		    harvest->report.protect_calls);
 	return err;
+}
+
+struct gln_harvest *glni_rearm_start(struct slot *slot,
+				     struct gln_backend *backend,
+				     struct dirty_stats *stats)
+{
+	struct gln_harvest *const harvest = &slot->log->harvest;
+
+	harvest->backend = backend;
+	harvest->slot = slot;
+	harvest->stats = stats;
+	glni_flush_start(&harvest->flush);
+
+	return harvest;
+}
+
+int glni_rearm(struct gln_harvest *harvest, uint64_t page, uint64_t mask)
+{
+	const gln_gfn first = harvest->slot->face.base + page;
+	size_t nr = 0;
+	int err;
+
+	while (mask) {
+		harvest->runs[nr] = run_take(&mask, first);
+		glni_flush_add_any(&harvest->flush, harvest->runs[nr]);
+		nr++;
+	}
+	harvest->report.protect_calls = 0;
+	err = protect_runs(harvest, nr);
+	dirty_count(&harvest->stats->protect_calls,
+		    harvest->report.protect_calls);
+
+	return err;
+}
+
+int glni_rearm_flush(struct gln_harvest *harvest)
+{
+	return harvest->flush.nr_pages ? flush(harvest) : 0;
 }
 
 int glni_harvest_fail(struct gln_harvest *harvest, int err)

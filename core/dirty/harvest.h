@@ -34,6 +34,20 @@ void glni_harvest_take_bits(struct gln_harvest *harvest, uint64_t word,
 /** glni_harvest_clear() - protect and flush what these took; forget it. */
 int glni_harvest_clear(struct gln_harvest *harvest);
 
+/**
+ * glni_rearm_start() - for pages that a ring reported, and that are in no
+ * snapshot: protect them in steps, then flush once.
+ * glni_rearm() - protect the pages of @mask, bit 0 being page @page of the
+ * slot. glni_rearm_flush() - flush all that were named.
+ *
+ * The slot is claimed and logged. On failure some may have been protected.
+ */
+struct gln_harvest *glni_rearm_start(struct slot *slot,
+				     struct gln_backend *backend,
+				     struct dirty_stats *stats);
+int glni_rearm(struct gln_harvest *harvest, uint64_t page, uint64_t mask);
+int glni_rearm_flush(struct gln_harvest *harvest);
+
 /** glni_harvest_fail() - a copy failed: put everything back. Returns @err. */
 int glni_harvest_fail(struct gln_harvest *harvest, int err);
 

@@ -40,6 +40,7 @@ struct dirty_stats {
 	gln_word dropped_pages;
 	gln_word failed_harvests;
 	gln_word log_bytes;
+	gln_word ring_resets;
 };
 
 /** dirty_count() - add to a counter that several threads write. */
@@ -69,6 +70,7 @@ struct log {
 	struct bitmap *live;  /* as the slot's marks */
 	struct snapshot snap; /* the other one, seen as plain memory */
 	struct gln_harvest harvest;
+	bool is_all_marked; /* when it began: blocks may still be whole */
 	uint64_t *staging;
 	size_t staging_bytes;
 	uint64_t bytes; /* all of it, for statistics */

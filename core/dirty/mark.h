@@ -11,19 +11,27 @@
 #include "core/base/errno.h"
 #include "core/dirty/log.h"
 
+/**
+ * slot_mark_page() - mark one page of @slot, in a read-side section. True if
+ * the mark is new; false also where the slot is not logged.
+ */
+static inline bool slot_mark_page(const struct slot *slot, uint64_t page)
+{
+	struct bitmap *const marks = slot_marks(slot);
+
+	return marks && bitmap_mark(marks, page);
+}
+
 /** dirty_mark() - mark one frame. Results as gln_dirty_mark(). */
 static inline int dirty_mark(const struct slot_set *set, gln_gfn gfn)
 {
 	const struct slot *slot;
-	struct bitmap *marks;
 	int result = -ENOENT;
 
 	glni_read_lock();
 	slot = slot_find(set, gfn);
-	if (slot) {
-		marks = slot_marks(slot);
-		result = marks && bitmap_mark(marks, gfn - slot->face.base);
-	}
+	if (slot)
+		result = slot_mark_page(slot, gfn - slot->face.base);
 	glni_read_unlock();
 
 	return result;
@@ -33,17 +41,13 @@ static inline int dirty_mark(const struct slot_set *set, gln_gfn gfn)
 static inline uint64_t slot_mark_pages(struct slot *slot,
 				       struct gln_range range)
 {
-	const struct gln_backend_slot *const face = &slot->face;
+	const struct gln_range part = slot_part(&slot->face, range);
 	struct bitmap *const marks = slot_marks(slot);
-	const gln_gfn first = gln_max(range.first, face->base);
-	const uint64_t skipped = first - range.first;
-	const uint64_t page = first - face->base;
 
-	if (!marks || skipped >= range.count || page >= face->nr_pages)
+	if (!marks || !part.count)
 		return 0;
-	return glni_bitmap_mark_range(
-		marks, page,
-		gln_min(range.count - skipped, face->nr_pages - page));
+	return glni_bitmap_mark_range(marks, part.first - slot->face.base,
+				      part.count);
 }
 
 #endif

@@ -18,6 +18,7 @@
 enum {
 	ALIGNMENT = 64,
 	PAGE_BYTES = 4096,
+	TABLE_BYTES_MAX = 1024 * 1024,
 	MAP_BYTES = 64 * 1024,	      /* from here on a mapping of its own */
 	HUGE_BYTES = 2 * 1024 * 1024, /* from here on huge pages, if any */
 };
@@ -35,9 +36,23 @@ static void *map(size_t bytes)
 	return memory;
 }
 
+/* Tables of MMUs: a power of two, aligned to itself. */
+static int is_table(size_t bytes)
+{
+	return bytes >= PAGE_BYTES && bytes <= TABLE_BYTES_MAX &&
+	       (bytes & (bytes - 1)) == 0;
+}
+
 static size_t alignment_of(size_t bytes)
 {
+	if (is_table(bytes))
+		return bytes;
 	return bytes % PAGE_BYTES ? ALIGNMENT : PAGE_BYTES;
+}
+
+static int is_small(size_t bytes)
+{
+	return bytes < MAP_BYTES || is_table(bytes);
 }
 
 #if GLN_JEMALLOC
@@ -70,12 +85,12 @@ static void small_free(void *memory, size_t bytes)
 
 void *gln_plat_alloc(size_t bytes)
 {
-	return bytes < MAP_BYTES ? small_alloc(bytes) : map(bytes);
+	return is_small(bytes) ? small_alloc(bytes) : map(bytes);
 }
 
 void gln_plat_free(void *memory, size_t bytes)
 {
-	if (bytes < MAP_BYTES)
+	if (is_small(bytes))
 		small_free(memory, bytes);
 	else
 		munmap(memory, bytes);

@@ -13,6 +13,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/atomic.h"
+#include "core/base/bits.h"
 #include "core/sync/rcu.h"
 
 struct bitmap;
@@ -25,12 +26,18 @@ struct log;
  * @marks:	where vCPUs mark; NULL while the slot is not logged.
  * @log:	its dirty log; changed and used by the claimant only.
  * @claim:	1 while a harvest, or a change that excludes one, holds it.
+ * @is_moving:	it goes elsewhere: faults in it are tried again until it is
+ *		there. Set and cleared with a grace period after it.
+ * @next_rearmed: the claimant's: the next of the slots whose ring entries are
+ *		being reset; the last one points to itself. NULL: none of them.
  */
 struct slot {
 	struct gln_backend_slot face;
 	_Atomic(struct bitmap *) marks;
 	struct log *log;
 	_Atomic uint32_t claim;
+	_Atomic bool is_moving;
+	struct slot *next_rearmed;
 };
 
 /** struct slot_array - slots by ascending base; they do not overlap. */
@@ -93,6 +100,21 @@ static inline struct slot *slot_find(const struct slot_set *set, gln_gfn gfn)
 	return array->slots[i];
 }
 
+/** slot_part() - what of @range is in the slot; empty if nothing is. */
+static inline struct gln_range slot_part(const struct gln_backend_slot *face,
+					 struct gln_range range)
+{
+	const gln_gfn first = gln_max(range.first, face->base);
+	const uint64_t skipped = first - range.first;
+	const uint64_t page = first - face->base;
+	struct gln_range part = {.first = first};
+
+	if (skipped < range.count && page < face->nr_pages)
+		part.count =
+			gln_min(range.count - skipped, face->nr_pages - page);
+	return part;
+}
+
 /** glni_slot_by_id() - the slot with this id, or NULL. In such a section. */
 struct slot *glni_slot_by_id(const struct slot_set *set, uint32_t id);
 
@@ -116,6 +138,26 @@ void glni_slot_set_add(struct slot_set *set, struct slot *slot);
  * Context: the set's one writer; sleeps.
  */
 void glni_slot_set_remove(struct slot_set *set, struct slot *slot);
+
+/**
+ * glni_slot_set_reserve_move() - make sure that @next can take the place of
+ * @slot, which is in the set and has the same id.
+ *
+ * Context, Return: as glni_slot_set_reserve(); -EEXIST for frames of others.
+ */
+int glni_slot_set_reserve_move(struct slot_set *set,
+			       const struct gln_allocator *from,
+			       const struct slot *slot,
+			       const struct slot *next);
+
+/**
+ * glni_slot_set_replace() - publish the set with @next, reserved, and without
+ * @slot, and wait until no reader can hold @slot.
+ *
+ * Context: the set's one writer; sleeps.
+ */
+void glni_slot_set_replace(struct slot_set *set, struct slot *slot,
+			   struct slot *next);
 
 /** glni_slot_set_fini() - free the arrays of a set without slots. */
 void glni_slot_set_fini(struct slot_set *set, const struct gln_allocator *from);

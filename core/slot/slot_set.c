@@ -90,6 +90,23 @@ int glni_slot_set_reserve(struct slot_set *set,
 	return grow_spare(set, from, nr + 1);
 }
 
+int glni_slot_set_reserve_move(struct slot_set *set,
+			       const struct gln_allocator *from,
+			       const struct slot *slot, const struct slot *next)
+{
+	const struct slot_array *const array = slot_array_get(set);
+	size_t at = slot_at_or_after(array, next->face.base);
+
+	/* It may overlap itself: one of the two places is gone at any time. */
+	if (at < array->nr_slots && array->slots[at] == slot)
+		at++;
+	if (at < array->nr_slots &&
+	    overlaps(&array->slots[at]->face, &next->face))
+		return -EEXIST;
+
+	return grow_spare(set, from, array->nr_slots);
+}
+
 void glni_slot_set_add(struct slot_set *set, struct slot *slot)
 {
 	const struct slot_array *const old = slot_array_get(set);
@@ -124,6 +141,31 @@ void glni_slot_set_remove(struct slot_set *set, struct slot *slot)
 			if (old->slots[i] != slot)
 				next->slots[next->nr_slots++] = old->slots[i];
 	}
+
+	publish_spare(set);
+}
+
+void glni_slot_set_replace(struct slot_set *set, struct slot *slot,
+			   struct slot *next)
+{
+	const struct slot_array *const old = slot_array_get(set);
+	struct slot_array *const array = set->spare;
+	bool is_in = false;
+
+	gln_assert(old && array && array->capacity >= old->nr_slots);
+
+	array->nr_slots = 0;
+	for (size_t i = 0; i < old->nr_slots; i++) {
+		if (old->slots[i] == slot)
+			continue;
+		if (!is_in && next->face.base < old->slots[i]->face.base) {
+			array->slots[array->nr_slots++] = next;
+			is_in = true;
+		}
+		array->slots[array->nr_slots++] = old->slots[i];
+	}
+	if (!is_in)
+		array->slots[array->nr_slots++] = next;
 
 	publish_spare(set);
 }

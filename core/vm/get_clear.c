@@ -100,6 +100,9 @@ int gln_get_dirty_log(struct gln_vm *vm, uint32_t number, void *bitmap)
 	struct slot *slot;
 	int err;
 
+	if (vm_has_rings_only(vm))
+		return -ENXIO;
+
 	gln_plat_mutex_lock(&vm->lock);
 	err = claim_logged(vm, number, &slot);
 	if (err)
@@ -124,6 +127,22 @@ static bool range_is_valid(const struct gln_clear_log *clear, uint64_t nr_pages)
 		return false;
 	return clear->num_pages % GLN_WORD_BITS == 0 ||
 	       clear->num_pages == nr_pages - clear->first_page;
+}
+
+/*
+ * A log that began with every page marked began without protection, so blocks
+ * may still be whole: split them before any page of them is protected. What
+ * there is no memory for is protected whole.
+ */
+static void split_asked(struct gln_vm *vm, struct slot *slot,
+			const struct gln_clear_log *clear)
+{
+	uint64_t page = clear->first_page;
+
+	if (slot->log->is_all_marked)
+		glni_vm_split(vm, slot, &page,
+			      clear->first_page + clear->num_pages,
+			      GLN_SPLIT_FOR_CLEAR);
 }
 
 /* Take the marks that the caller's bitmap asks for, piece by piece. */
@@ -156,6 +175,8 @@ int gln_clear_dirty_log(struct gln_vm *vm, const struct gln_clear_log *clear)
 	struct slot *slot;
 	int err;
 
+	if (vm_has_rings_only(vm))
+		return -ENXIO;
 	/* In KVM's order: a misaligned page is said before a missing slot. */
 	if (clear->first_page % GLN_WORD_BITS)
 		return -EINVAL;
@@ -168,6 +189,7 @@ int gln_clear_dirty_log(struct gln_vm *vm, const struct gln_clear_log *clear)
 	err = -EINVAL;
 	if (!range_is_valid(clear, slot->face.nr_pages))
 		goto release;
+	split_asked(vm, slot, clear);
 	harvest = glni_harvest_start(slot, vm->backend, &vm->stats);
 	err = take_asked(harvest, clear);
 	if (err)

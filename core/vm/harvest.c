@@ -26,7 +26,7 @@ int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 	struct slot *slot;
 	int err;
 
-	if (!vm_copy_params(&params, sizeof(params), theirs))
+	if (!params_copy(&params, sizeof(params), theirs))
 		return -EINVAL;
 	err = glni_vm_claim(vm, id, CLAIM_LOGGED, &slot);
 	if (err)
@@ -34,6 +34,9 @@ int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 
 	err = -ENOENT;
 	if (!slot->log)
+		goto fail;
+	err = -ENXIO;
+	if (vm_has_rings_only(vm) && !glni_bitmap_nr_lines(slot->log->live, 1))
 		goto fail;
 	err = -EINVAL;
 	if (!params_are_valid(&params, slot->face.nr_pages))

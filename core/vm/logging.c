@@ -47,7 +47,7 @@ static uint64_t withdraw_log(struct gln_vm *vm, struct slot *slot)
 	return nr_marks;
 }
 
-static int start_backend(struct gln_vm *vm, struct slot *slot, uint32_t flags)
+int glni_vm_start_backend(struct gln_vm *vm, struct slot *slot, uint32_t flags)
 {
 	if (!vm->backend)
 		return 0;
@@ -62,6 +62,7 @@ static int start_logging(struct gln_vm *vm, struct slot *slot, bool all_marked)
 
 	if (err)
 		return err;
+	log->is_all_marked = all_marked;
 	if (all_marked)
 		glni_bitmap_mark_range(log->live, 0, nr_pages);
 	dirty_count(&vm->stats.log_bytes, log->bytes);
@@ -70,8 +71,8 @@ static int start_logging(struct gln_vm *vm, struct slot *slot, bool all_marked)
 	if (!GLN_BREAK_NO_GRACE)
 		glni_synchronize();
 
-	err = start_backend(vm, slot,
-			    all_marked ? GLN_LOG_START_ALL_MARKED : 0);
+	err = glni_vm_start_backend(vm, slot,
+				    all_marked ? GLN_LOG_START_ALL_MARKED : 0);
 	if (err)
 		withdraw_log(vm, slot);
 	return err;
@@ -116,6 +117,8 @@ int gln_log_enable(struct gln_vm *vm, uint32_t id, uint32_t flags)
 		err = -EEXIST;
 	else if (!can_log(vm))
 		err = -ENOTSUP;
+	else if (all_marked && vm_has_rings_only(vm))
+		err = -EINVAL;
 	else
 		err = start_logging(vm, slot, all_marked);
 	slot_release(slot);
@@ -124,11 +127,16 @@ out:
 	return err;
 }
 
+void glni_vm_drop_log(struct gln_vm *vm, struct slot *slot)
+{
+	dirty_count(&vm->stats.dropped_pages, withdraw_log(vm, slot));
+}
+
 void glni_vm_stop_logging(struct gln_vm *vm, struct slot *slot)
 {
 	if (vm->backend && vm->backend->ops->log_stop)
 		vm->backend->ops->log_stop(vm->backend, &slot->face);
-	dirty_count(&vm->stats.dropped_pages, withdraw_log(vm, slot));
+	glni_vm_drop_log(vm, slot);
 }
 
 int gln_log_disable(struct gln_vm *vm, uint32_t id)

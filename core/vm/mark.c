@@ -13,18 +13,42 @@
  */
 #define SECTION_PAGES (UINT64_C(1) << 26)
 
+bool glni_vcpu_mark(struct gln_vcpu *vcpu, struct slot *slot, gln_gfn gfn)
+{
+	const uint64_t page = gfn - slot->face.base;
+
+	if (vcpu->ring.entries && slot_marks(slot)) {
+		if (ring_push(&vcpu->ring, slot->face.id, page)) {
+			vcpu_count(vcpu, VCPU_RING_PUSHES);
+			return true;
+		}
+		vcpu_count(vcpu, VCPU_RING_OVERFLOWS);
+	}
+
+	return slot_mark_page(slot, page);
+}
+
 int gln_dirty_mark(struct gln_vm *vm, gln_gfn gfn)
 {
+	if (vm_has_rings_only(vm))
+		return -ENXIO;
 	return dirty_mark(&vm->slots, gfn);
 }
 
 int gln_vcpu_mark(struct gln_vcpu *vcpu, gln_gfn gfn)
 {
-	const int result = dirty_mark(&vcpu->vm->slots, gfn);
+	struct slot *slot;
+	int result = -ENOENT;
 
-	gln_count(&vcpu->marks, 1);
+	glni_read_lock();
+	slot = slot_find(&vcpu->vm->slots, gfn);
+	if (slot)
+		result = glni_vcpu_mark(vcpu, slot, gfn);
+	glni_read_unlock();
+
+	vcpu_count(vcpu, VCPU_MARKS);
 	if (result > 0)
-		gln_count(&vcpu->new_marks, 1);
+		vcpu_count(vcpu, VCPU_NEW_MARKS);
 	return result;
 }
 
@@ -139,6 +163,8 @@ int gln_dirty_merge(struct gln_vm *vm, uint32_t id, uint64_t first_page,
 {
 	if (id >= GLN_SLOT_IDS)
 		return -EINVAL;
+	if (vm_has_rings_only(vm))
+		return -ENXIO;
 
 	do {
 		const int64_t done =

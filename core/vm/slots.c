@@ -12,20 +12,21 @@ static void mark_from_backend(struct gln_backend_slot *face, gln_gfn first,
 {
 	struct slot *const slot = gln_container_of(face, struct slot, face);
 
+	if (GLN_BREAK_LOSE_DIRTY)
+		return;
+	if (GLN_BREAK_SPAN && count)
+		count--;
 	glni_read_lock();
 	slot_mark_pages(slot, (struct gln_range){first, count});
 	glni_read_unlock();
 }
 
-/* Frames are below 2^(64 - page_shift): their addresses fit in 64 bits. */
 static bool params_are_valid(const struct gln_vm *vm,
 			     const struct gln_slot_params *params)
 {
-	const uint64_t nr_frames = UINT64_C(1) << (64 - vm->page_shift);
-
 	return params->id < GLN_SLOT_IDS && params->nr_pages > 0 &&
-	       params->base < nr_frames &&
-	       params->nr_pages <= nr_frames - params->base;
+	       vm_has_frames(vm, params->base, params->nr_pages) &&
+	       !(params->flags & ~GLN_SLOT_READ_ONLY);
 }
 
 static struct slot *slot_new(struct gln_vm *vm,
@@ -41,20 +42,21 @@ static struct slot *slot_new(struct gln_vm *vm,
 		.base = params->base,
 		.nr_pages = params->nr_pages,
 		.hva = params->hva,
+		.flags = params->flags,
 		.mark = mark_from_backend,
 	};
 
 	return slot;
 }
 
-static int attach(struct gln_vm *vm, struct slot *slot)
+int glni_vm_attach(struct gln_vm *vm, struct slot *slot)
 {
 	if (!vm->backend || !vm->backend->ops->attach)
 		return 0;
 	return vm->backend->ops->attach(vm->backend, &slot->face);
 }
 
-static void detach(struct gln_vm *vm, struct slot *slot)
+void glni_vm_detach(struct gln_vm *vm, struct slot *slot)
 {
 	if (vm->backend && vm->backend->ops->detach)
 		vm->backend->ops->detach(vm->backend, &slot->face);
@@ -66,7 +68,7 @@ int gln_slot_add(struct gln_vm *vm, const struct gln_slot_params *theirs)
 	struct slot *slot;
 	int err;
 
-	if (!vm_copy_params(&params, sizeof(params), theirs) ||
+	if (!params_copy(&params, sizeof(params), theirs) ||
 	    !params_are_valid(vm, &params))
 		return -EINVAL;
 
@@ -77,7 +79,7 @@ int gln_slot_add(struct gln_vm *vm, const struct gln_slot_params *theirs)
 		goto out;
 	err = glni_slot_set_reserve(&vm->slots, &vm->allocator, slot);
 	if (!err)
-		err = attach(vm, slot);
+		err = glni_vm_attach(vm, slot);
 	if (err)
 		gln_free(&vm->allocator, slot, sizeof(*slot));
 	else
@@ -114,7 +116,7 @@ void glni_vm_remove_slot(struct gln_vm *vm, struct slot *slot)
 	glni_slot_set_remove(&vm->slots, slot);
 	if (slot->log)
 		glni_vm_stop_logging(vm, slot);
-	detach(vm, slot);
+	glni_vm_detach(vm, slot);
 	gln_free(&vm->allocator, slot, sizeof(*slot));
 }
 

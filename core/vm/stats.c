@@ -6,6 +6,30 @@
 
 #include "core/vm/vm.h"
 
+static uint64_t total(const struct gln_vm *vm, enum vcpu_count which)
+{
+	uint64_t sum = vm->gone[which];
+
+	for (struct gln_vcpu *vcpu = vm->vcpus; vcpu; vcpu = vcpu->next)
+		/* Relaxed: a figure. */
+		sum += gln_load_relaxed(&vcpu->counts[which]);
+
+	return sum;
+}
+
+/* What vCPUs counted. The VM's lock is held. */
+static void add_vcpus(const struct gln_vm *vm, struct gln_stats *stats)
+{
+	stats->vcpu_marks = total(vm, VCPU_MARKS);
+	stats->vcpu_new_marks = total(vm, VCPU_NEW_MARKS);
+	stats->faults_mapped = total(vm, VCPU_FAULTS + GLN_FAULT_MAPPED);
+	stats->faults_relaxed = total(vm, VCPU_FAULTS + GLN_FAULT_RELAXED);
+	stats->faults_spurious = total(vm, VCPU_FAULTS + GLN_FAULT_SPURIOUS);
+	stats->faults_retried = total(vm, VCPU_FAULTS + GLN_FAULT_RETRY);
+	stats->ring_pushes = total(vm, VCPU_RING_PUSHES);
+	stats->ring_overflows = total(vm, VCPU_RING_OVERFLOWS);
+}
+
 int gln_vm_stats(struct gln_vm *vm, struct gln_stats *theirs)
 {
 	struct dirty_stats *const from = &vm->stats;
@@ -23,15 +47,11 @@ int gln_vm_stats(struct gln_vm *vm, struct gln_stats *theirs)
 		.dropped_pages = gln_load_relaxed(&from->dropped_pages),
 		.failed_harvests = gln_load_relaxed(&from->failed_harvests),
 		.log_bytes = gln_load_relaxed(&from->log_bytes),
+		.ring_resets = gln_load_relaxed(&from->ring_resets),
 	};
 
 	gln_plat_mutex_lock(&vm->lock);
-	stats.vcpu_marks = vm->gone_marks;
-	stats.vcpu_new_marks = vm->gone_new_marks;
-	for (struct gln_vcpu *vcpu = vm->vcpus; vcpu; vcpu = vcpu->next) {
-		stats.vcpu_marks += gln_load_relaxed(&vcpu->marks);
-		stats.vcpu_new_marks += gln_load_relaxed(&vcpu->new_marks);
-	}
+	add_vcpus(vm, &stats);
 	gln_plat_mutex_unlock(&vm->lock);
 
 	return vm_give_report(theirs, &stats, sizeof(stats)) ? 0 : -EINVAL;

@@ -40,6 +40,10 @@ static bool backend_is_whole(const struct gln_backend *backend)
 	ops = backend->ops;
 	if (!ops)
 		return false;
+	if ((ops->caps & GLN_CAP_FAULT) &&
+	    !(ops->vcpu_attach && ops->vcpu_detach && ops->topup &&
+	      ops->fault && ops->unmap && ops->age))
+		return false;
 	return (!(ops->caps & GLN_CAP_PROTECT) || ops->protect) &&
 	       (!(ops->caps & GLN_CAP_COLLECT) || ops->collect) &&
 	       (!(ops->caps & GLN_CAP_FLUSH) || ops->flush) &&
@@ -65,7 +69,7 @@ int gln_vm_create(const struct gln_vm_params *theirs, struct gln_vm **out)
 	struct gln_vm *vm;
 	int err;
 
-	if (!vm_copy_params(&params, sizeof(params), theirs))
+	if (!params_copy(&params, sizeof(params), theirs))
 		return -EINVAL;
 	if (!params.page_shift)
 		params.page_shift = GLN_PAGE_SHIFT_MIN;
@@ -134,7 +138,7 @@ static struct gln_vcpu **find_vcpu(struct gln_vm *vm, uint32_t id)
 {
 	struct gln_vcpu **link = &vm->vcpus;
 
-	while (*link && (*link)->id != id)
+	while (*link && (*link)->face.id != id)
 		link = &(*link)->next;
 
 	return link;
@@ -145,6 +149,43 @@ static void register_reader(void)
 {
 	glni_read_lock();
 	glni_read_unlock();
+}
+
+/* A CPU's log says that the vCPU wrote a frame. */
+static void mark_from_backend(struct gln_backend_vcpu *face, gln_gfn gfn)
+{
+	struct gln_vcpu *const vcpu =
+		gln_container_of(face, struct gln_vcpu, face);
+	struct slot *slot;
+
+	if (GLN_BREAK_LOSE_DIRTY)
+		return;
+	glni_read_lock();
+	slot = slot_find(&vcpu->vm->slots, gfn);
+	if (slot)
+		glni_vcpu_mark(vcpu, slot, gfn);
+	glni_read_unlock();
+}
+
+/* What a new vCPU needs besides itself. All of it or nothing. */
+static int vcpu_init(struct gln_vm *vm, struct gln_vcpu *vcpu, uint32_t id)
+{
+	int err = 0;
+
+	vcpu->face.id = id;
+	vcpu->face.mark = mark_from_backend;
+	vcpu->vm = vm;
+	if (vm->ring_entries)
+		err = glni_ring_init(&vcpu->ring, &vm->allocator,
+				     vm->ring_entries,
+				     glni_vm_reserved_entries(vm));
+	if (err || !vm_maps_guest(vm))
+		return err;
+
+	err = vm->backend->ops->vcpu_attach(vm->backend, &vcpu->face);
+	if (err)
+		glni_ring_fini(&vcpu->ring, &vm->allocator);
+	return err;
 }
 
 int gln_vcpu_register(struct gln_vm *vm, uint32_t id, struct gln_vcpu **out)
@@ -162,12 +203,14 @@ int gln_vcpu_register(struct gln_vm *vm, uint32_t id, struct gln_vcpu **out)
 	if (!vcpu)
 		goto out;
 
-	vcpu->vm = vm;
-	vcpu->id = id;
+	err = vcpu_init(vm, vcpu, id);
+	if (err) {
+		gln_free(&vm->allocator, vcpu, sizeof(*vcpu));
+		goto out;
+	}
 	vcpu->next = vm->vcpus;
 	vm->vcpus = vcpu;
 	*out = vcpu;
-	err = 0;
 out:
 	gln_plat_mutex_unlock(&vm->lock);
 	return err;
@@ -178,10 +221,16 @@ void gln_vcpu_unregister(struct gln_vcpu *vcpu)
 	struct gln_vm *const vm = vcpu->vm;
 
 	gln_plat_mutex_lock(&vm->lock);
-	*find_vcpu(vm, vcpu->id) = vcpu->next;
-	/* Relaxed: nobody uses the vCPU any more. */
-	vm->gone_marks += gln_load_relaxed(&vcpu->marks);
-	vm->gone_new_marks += gln_load_relaxed(&vcpu->new_marks);
+	/* What its CPU has logged still goes to its ring: H-46. */
+	if (vm_maps_guest(vm))
+		vm->backend->ops->vcpu_detach(vm->backend, &vcpu->face);
+	*find_vcpu(vm, vcpu->face.id) = vcpu->next;
+	for (unsigned int i = 0; i < NR_VCPU_COUNTS; i++)
+		/* Relaxed: nobody uses the vCPU any more. */
+		vm->gone[i] += gln_load_relaxed(&vcpu->counts[i]);
+	if (vcpu->ring.entries)
+		glni_ring_spill(&vcpu->ring, &vm->slots);
+	glni_ring_fini(&vcpu->ring, &vm->allocator);
 	gln_free(&vm->allocator, vcpu, sizeof(*vcpu));
 	gln_plat_mutex_unlock(&vm->lock);
 }

@@ -2,8 +2,9 @@
 /*
  * vm.h - the object that owns slots, logs, vCPUs and statistics.
  *
- * Lock order: @lock, then a slot's claim. @lock serialises changes; mark and
- * harvest never take it. Read-side sections may be entered with either held.
+ * Lock order: @lock, then a slot's claim. @lock serialises changes; mark, fault
+ * and harvest never take it. Read-side sections may be entered with either
+ * held.
  */
 #ifndef GLN_CORE_VM_VM_H
 #define GLN_CORE_VM_VM_H
@@ -12,17 +13,37 @@
 #include <glean/vm.h>
 
 #include "core/base/errno.h"
-#include "core/base/memory.h"
+#include "core/base/params.h"
 #include "core/dirty/harvest.h"
 #include "core/dirty/mark.h"
+#include "core/dirty/ring.h"
 
-/** struct gln_vcpu - a thread that marks, with counters only it writes. */
+/**
+ * enum vcpu_count - what a vCPU counts. The first of faults are in the order of
+ * enum gln_fault.
+ */
+enum vcpu_count {
+	VCPU_MARKS,
+	VCPU_NEW_MARKS,
+	VCPU_FAULTS,
+	VCPU_FAULTS_LAST = VCPU_FAULTS + GLN_FAULT_RETRY,
+	VCPU_RING_PUSHES,
+	VCPU_RING_OVERFLOWS,
+	NR_VCPU_COUNTS,
+};
+
+/**
+ * struct gln_vcpu - a thread that marks, with counters only it writes.
+ *
+ * @face:	what the backend sees; its id is the embedder's.
+ * @ring:	without entries where rings are not on.
+ */
 struct gln_vcpu {
+	struct gln_backend_vcpu face;
 	struct gln_vm *vm;
 	struct gln_vcpu *next;
-	uint32_t id;
-	gln_word marks;
-	gln_word new_marks;
+	struct ring ring;
+	gln_word counts[NR_VCPU_COUNTS];
 };
 
 /** struct gln_vm - a guest. */
@@ -35,29 +56,32 @@ struct gln_vm {
 	struct gln_allocator allocator;
 	struct gln_plat_mutex lock;
 	struct gln_vcpu *vcpus;
-	uint64_t gone_marks; /* of vCPUs that were unregistered */
-	uint64_t gone_new_marks;
+	uint32_t ring_entries;	       /* of each vCPU; 0: no rings */
+	_Atomic bool has_rings_only;   /* and no bitmap to read */
+	uint64_t gone[NR_VCPU_COUNTS]; /* of vCPUs that were unregistered */
 	struct dirty_stats stats;
 };
 
-/**
- * vm_copy_params() - read a caller's structure that begins with its size and
- * may be shorter than ours. False if the size makes no sense.
- */
-static inline bool vm_copy_params(void *ours, size_t ours_bytes,
-				  const void *theirs)
+/** vm_maps_guest() - does the backend answer faults? */
+static inline bool vm_maps_guest(const struct gln_vm *vm)
 {
-	size_t bytes;
-
-	memcpy(&bytes, theirs, sizeof(bytes));
-	if (bytes < sizeof(bytes) || bytes > ours_bytes)
-		return false;
-	memset(ours, 0, ours_bytes);
-	memcpy(ours, theirs, bytes);
-	return true;
+	return vm->backend && (vm->backend->ops->caps & GLN_CAP_FAULT);
 }
 
-/** vm_give_report() - the other way; the caller's size member stays. */
+/** vm_has_rings_only() - is there no bitmap to get, clear or harvest? */
+static inline bool vm_has_rings_only(const struct gln_vm *vm)
+{
+	/* Relaxed: set before the first vCPU, which is told by the caller. */
+	return gln_load_relaxed(&vm->has_rings_only);
+}
+
+/** vcpu_count() - add 1 to a counter of the calling thread's vCPU. */
+static inline void vcpu_count(struct gln_vcpu *vcpu, enum vcpu_count which)
+{
+	gln_count(&vcpu->counts[which], 1);
+}
+
+/** vm_give_report() - fill in as much as the caller has room for. */
 static inline bool vm_give_report(void *theirs, const void *ours,
 				  size_t ours_bytes)
 {
@@ -81,6 +105,22 @@ enum claim_what {
 	CLAIM_LOGGED,
 };
 
+/** vm_has_frames() - have these addresses that fit in 64 bits? */
+static inline bool vm_has_frames(const struct gln_vm *vm, gln_gfn base,
+				 uint64_t nr_pages)
+{
+	const uint64_t nr_frames = UINT64_C(1) << (64 - vm->page_shift);
+
+	return base < nr_frames && nr_pages <= nr_frames - base;
+}
+
+/**
+ * glni_vm_attach(), glni_vm_detach() - show the backend a slot, or take it away
+ * again. The VM's lock is held.
+ */
+int glni_vm_attach(struct gln_vm *vm, struct slot *slot);
+void glni_vm_detach(struct gln_vm *vm, struct slot *slot);
+
 /**
  * glni_vm_claim() - find a slot and claim it, for a harvest or a change.
  *
@@ -88,6 +128,34 @@ enum claim_what {
  */
 int glni_vm_claim(struct gln_vm *vm, uint32_t id, enum claim_what what,
 		  struct slot **slot);
+
+/**
+ * glni_vcpu_mark() - mark a page of a slot: in the vCPU's ring, or, without one
+ * or without room in it, in the slot's bitmap. True if the mark is new.
+ *
+ * Context: the vCPU's thread, in a read-side section.
+ */
+bool glni_vcpu_mark(struct gln_vcpu *vcpu, struct slot *slot, gln_gfn gfn);
+
+/** glni_vm_reserved_entries() - how many entries a ring keeps in reserve. */
+uint32_t glni_vm_reserved_entries(const struct gln_vm *vm);
+
+/**
+ * glni_vm_split() - split blocks that touch pages [*@next, @end) of a claimed
+ * slot, in chunks; *@next is where it stopped. @flags: GLN_SPLIT_*. The VM's
+ * lock is held.
+ */
+int glni_vm_split(struct gln_vm *vm, struct slot *slot, uint64_t *next,
+		  uint64_t end, uint32_t flags);
+
+/** glni_vm_start_backend() - log_start, if there is a backend. */
+int glni_vm_start_backend(struct gln_vm *vm, struct slot *slot, uint32_t flags);
+
+/**
+ * glni_vm_drop_log() - withdraw and free a claimed slot's log, counting what is
+ * marked in it; for a backend that logs it no more. The VM's lock is held.
+ */
+void glni_vm_drop_log(struct gln_vm *vm, struct slot *slot);
 
 /** glni_vm_stop_logging() - for a claimed slot; the VM's lock held. */
 void glni_vm_stop_logging(struct gln_vm *vm, struct slot *slot);

@@ -30,3 +30,34 @@ void glni_flush_add(struct gln_flush *flush, struct gln_range range)
 			   range.first);
 	flush->ranges[flush->nr_ranges++] = range;
 }
+
+/* Let @last reach to the end of @range, which begins in it or just behind it.
+ */
+static void extend(struct gln_range *last, struct gln_range range)
+{
+	const uint64_t end = range.first - last->first + range.count;
+
+	if (end > last->count)
+		last->count = end;
+}
+
+void glni_flush_add_any(struct gln_flush *flush, struct gln_range range)
+{
+	struct gln_range *const last =
+		flush->nr_ranges ? &flush->ranges[flush->nr_ranges - 1] : NULL;
+
+	if (flush->whole_slot || !last ||
+	    (range.first > last->first &&
+	     range.first - last->first > last->count)) {
+		glni_flush_add(flush, range);
+		return;
+	}
+
+	flush->nr_pages += range.count;
+	if (range.first >= last->first) {
+		extend(last, range);
+	} else {
+		flush->whole_slot = true;
+		flush->nr_ranges = 0;
+	}
+}

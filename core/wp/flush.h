@@ -16,4 +16,10 @@ void glni_flush_start(struct gln_flush *flush);
  */
 void glni_flush_add(struct gln_flush *flush, struct gln_range range);
 
+/**
+ * glni_flush_add_any() - add a range wherever it lies. One that is neither
+ * behind nor around the last makes it a flush of the whole slot.
+ */
+void glni_flush_add_any(struct gln_flush *flush, struct gln_range range);
+
 #endif

@@ -32,6 +32,9 @@ GLN_BEGIN_DECLS
  * @GLN_CAP_COLLECT:	dirty state is kept elsewhere (hardware, kernel);
  *			@collect marks what was written and arms it again.
  * @GLN_CAP_FLUSH:	translations are cached: @flush must follow @protect.
+ * @GLN_CAP_FAULT:	the backend keeps the guest's table: it answers faults.
+ * @GLN_CAP_VCPU_LOGS:	marks come from vCPUs' own logs, by @exited; without a
+ *			vCPU there are none that matter.
  *
  * With neither PROTECT nor COLLECT the backend cannot log: gln_log_enable()
  * answers -ENOTSUP. A VM without a backend logs explicit marks only.
@@ -40,7 +43,12 @@ enum gln_cap {
 	GLN_CAP_PROTECT = 1 << 0,
 	GLN_CAP_COLLECT = 1 << 1,
 	GLN_CAP_FLUSH = 1 << 2,
+	GLN_CAP_FAULT = 1 << 3,
+	GLN_CAP_VCPU_LOGS = 1 << 4,
 };
+
+/** A memslot that the guest may read and not write. */
+#define GLN_SLOT_READ_ONLY (1U << 0)
 
 /**
  * struct gln_backend_slot - a memslot, as a backend sees it.
@@ -48,6 +56,7 @@ enum gln_cap {
  * Everything but @priv is constant from attach to detach and belongs to the
  * core. @priv is the backend's.
  *
+ * @flags: GLN_SLOT_*.
  * @mark: note that frames [first, first + count) may now be written. Any
  *	  thread, signal handlers included, between attach and detach; takes no
  *	  lock, allocates nothing (G3). What lies outside the slot is ignored.
@@ -58,9 +67,66 @@ struct gln_backend_slot {
 	gln_gfn base;
 	uint64_t nr_pages;
 	void *hva; /* host address of the first page, or NULL */
+	uint32_t flags;
 	void *priv;
 	void (*mark)(struct gln_backend_slot *slot, gln_gfn first,
 		     uint64_t count);
+};
+
+/**
+ * struct gln_backend_vcpu - a vCPU, as a backend sees it.
+ *
+ * @mark: note that this vCPU wrote @gfn: what its CPU logged. The vCPU's
+ *	  thread; a frame in no logged slot is ignored.
+ */
+struct gln_backend_vcpu {
+	uint32_t id;
+	void *priv;
+	void (*mark)(struct gln_backend_vcpu *vcpu, gln_gfn gfn);
+};
+
+/** What the guest tried to do with a frame. */
+#define GLN_ACCESS_READ	 (1U << 0)
+#define GLN_ACCESS_WRITE (1U << 1)
+#define GLN_ACCESS_EXEC	 (1U << 2)
+
+/**
+ * enum gln_fault - what came of a fault. After all but the last three the guest
+ * tries again and gets on.
+ *
+ * @GLN_FAULT_MAPPED:	nothing was mapped there; now it is.
+ * @GLN_FAULT_RELAXED:	it was mapped with fewer rights; it has more now.
+ * @GLN_FAULT_SPURIOUS:	the entry allows the access: somebody was faster, or a
+ *			stale translation was asked.
+ * @GLN_FAULT_RETRY:	the entry is being changed: the guest tries again.
+ * @GLN_FAULT_MMIO:	no memory there: emulate the access.
+ * @GLN_FAULT_READ_ONLY: a write to a read-only slot: emulate or refuse it.
+ * @GLN_FAULT_RING_FULL: the vCPU's dirty ring is full: reset it first (ring.h).
+ */
+enum gln_fault {
+	GLN_FAULT_MAPPED,
+	GLN_FAULT_RELAXED,
+	GLN_FAULT_SPURIOUS,
+	GLN_FAULT_RETRY,
+	GLN_FAULT_MMIO,
+	GLN_FAULT_READ_ONLY,
+	GLN_FAULT_RING_FULL,
+};
+
+/**
+ * struct gln_backend_fault - a fault in a slot, which is not read-only if
+ * @access says WRITE.
+ *
+ * @is_logged:	the slot's dirty log may be on: map pages, not blocks, and do
+ *		not let the guest write a frame without saying so.
+ * @to_mark:	out: the frame is writable from now on and nobody else will say
+ *		when it is written, so the core marks it, after the call.
+ */
+struct gln_backend_fault {
+	gln_gfn gfn;
+	uint32_t access;
+	bool is_logged;
+	bool to_mark;
 };
 
 /** Ranges a flush plan names before it becomes a flush of the whole slot. */
@@ -84,6 +150,9 @@ struct gln_flush {
 };
 
 struct gln_backend;
+
+/** A clear follows; who splits at faults only need do nothing. */
+#define GLN_SPLIT_FOR_CLEAR (1U << 0)
 
 /** Pages start out marked: they need no protection before they are taken. */
 #define GLN_LOG_START_ALL_MARKED (1U << 0)
@@ -112,6 +181,24 @@ struct gln_backend;
  * @collect:	mark every page of @range written since it was last armed, and
  *		arm it again before the mark is made. What it marked stays
  *		marked when it fails.
+ *
+ * With GLN_CAP_FAULT also these, of which @mmio, @exited and @split may be
+ * NULL. unmap, age and split are serialised by the VM, like attach.
+ *
+ * @vcpu_attach: a vCPU appears; on its thread; may allocate.
+ * @vcpu_detach: it goes. What its CPU has logged is marked first.
+ * @topup:	fill the vCPU's cache of table pages; may allocate.
+ * @fault:	answer a fault: an enum gln_fault up to RETRY, or -ENOMEM when
+ *		the cache is empty, -ERANGE, -EFAULT. Within a read-side
+ *		section; no lock, no allocation, no sleep.
+ * @mmio:	a fault hit no slot: the backend may note it in the table, so
+ *		that the next is told apart sooner. 0 or -ERANGE. As @fault.
+ * @exited:	the vCPU has left the guest: mark what its CPU has logged.
+ * @unmap:	forget what is mapped in @range, marking what was dirty; flush.
+ * @age:	add to @nr_young the pages of @range that were accessed, and
+ *		clear that.
+ * @split:	split blocks that touch @range into pages; -ENOMEM as
+ *		gln_mmu_split() says. @flags: GLN_SPLIT_*.
  */
 struct gln_backend_ops {
 	const char *name;
@@ -127,6 +214,23 @@ struct gln_backend_ops {
 		     const struct gln_flush *flush);
 	int (*collect)(struct gln_backend *be, struct gln_backend_slot *slot,
 		       struct gln_range range);
+	int (*vcpu_attach)(struct gln_backend *be,
+			   struct gln_backend_vcpu *vcpu);
+	void (*vcpu_detach)(struct gln_backend *be,
+			    struct gln_backend_vcpu *vcpu);
+	int (*topup)(struct gln_backend *be, struct gln_backend_vcpu *vcpu);
+	int (*fault)(struct gln_backend *be, struct gln_backend_vcpu *vcpu,
+		     struct gln_backend_slot *slot,
+		     struct gln_backend_fault *fault);
+	int (*mmio)(struct gln_backend *be, struct gln_backend_vcpu *vcpu,
+		    gln_gfn gfn);
+	void (*exited)(struct gln_backend *be, struct gln_backend_vcpu *vcpu);
+	void (*unmap)(struct gln_backend *be, struct gln_backend_slot *slot,
+		      struct gln_range range);
+	void (*age)(struct gln_backend *be, struct gln_backend_slot *slot,
+		    struct gln_range range, uint64_t *nr_young);
+	int (*split)(struct gln_backend *be, struct gln_backend_slot *slot,
+		     struct gln_range range, uint32_t flags);
 };
 
 /** struct gln_backend - embed it first in the backend's own structure. */

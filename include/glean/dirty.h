@@ -30,15 +30,19 @@ struct gln_vcpu;
  *
  * Context: any thread, any lock held, signal handlers included (G3).
  * Return: 1 if the mark is new; 0 if the frame was marked or its slot is not
- * logged; -ENOENT if no slot holds @gfn.
+ * logged; -ENOENT if no slot holds @gfn; -ENXIO, and no mark, if the VM logs in
+ * rings only (ring.h).
  */
 GLN_PUBLIC int gln_dirty_mark(struct gln_vm *vm, gln_gfn gfn);
 
 /**
  * gln_vcpu_mark() - gln_dirty_mark() on a vCPU, counted in its statistics.
  *
- * Context: the thread that runs @vcpu.
- * Return: as gln_dirty_mark().
+ * Where rings are on the frame goes to the vCPU's, and the mark is always new.
+ *
+ * Context: the thread that runs @vcpu; with rings, not a signal handler that
+ * may interrupt it in a mark or a fault.
+ * Return: 1, 0 or -ENOENT, as gln_dirty_mark().
  */
 GLN_PUBLIC int gln_vcpu_mark(struct gln_vcpu *vcpu, gln_gfn gfn);
 
@@ -79,7 +83,7 @@ GLN_PUBLIC uint64_t gln_dirty_mark_bytes(struct gln_vm *vm, uint64_t gpa,
  * Context: any thread, as gln_dirty_mark().
  * Return: 0; -EINVAL for an id out of bounds, @first_page not a multiple of 64,
  * or bits past the slot's end; -ENOENT if there is no such slot or its logging
- * is off.
+ * is off; -ENXIO if the VM logs in rings only (ring.h).
  */
 GLN_PUBLIC int gln_dirty_merge(struct gln_vm *vm, uint32_t id,
 			       uint64_t first_page, const uint64_t *bits,

@@ -12,7 +12,12 @@
 #include <glean/dirty.h>
 #include <glean/harvest.h>
 #include <glean/stats.h>
+#include <glean/ring.h>
 #include <glean/backend.h>
+#include <glean/mmu.h>
+#include <glean/ept.h>
+#include <glean/s2.h>
+#include <glean/model.h>
 #include <glean/process.h>
 #include <glean/ref.h>
 #include <glean/host.h>

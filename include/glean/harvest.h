@@ -111,9 +111,10 @@ struct gln_harvest_report {
  * slots.
  * Return: 0; -EINVAL for a wrong @struct_bytes or strategy, an id out of bounds
  * or a @first_page past the slot's end; -ENOENT if there is no such slot or it
- * is not logged; -EBUSY if a harvest of it is open; or what the backend's
- * collect, protect or flush said. On failure every mark is back and @harvest
- * untouched.
+ * is not logged; -EBUSY if a harvest of it is open; -ENXIO if the VM logs in
+ * rings only and nothing of the slot is marked elsewhere (ring.h); or what the
+ * backend's collect, protect or flush said. On failure every mark is back and
+ * @harvest untouched.
  */
 GLN_PUBLIC int gln_harvest_begin(struct gln_vm *vm, uint32_t id,
 				 const struct gln_harvest_params *params,

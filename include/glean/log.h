@@ -49,7 +49,8 @@ GLN_PUBLIC int gln_log_set_mode(struct gln_vm *vm, uint32_t mode);
  * call are not in it, writes after its return are.
  *
  * Context: any thread; may allocate, sleeps for a grace period. vCPUs may run.
- * Return: 0; -EINVAL for an id out of bounds or an unknown flag; -ENOENT;
+ * Return: 0; -EINVAL for an id out of bounds, an unknown flag, or every page
+ * marked where the VM logs in rings only (ring.h); -ENOENT;
  * -EEXIST if the slot is logged already; -ENOTSUP if the backend cannot log;
  * -ENOMEM; or what the backend's log_start said. The slot is not logged on
  * failure.
@@ -79,8 +80,8 @@ GLN_PUBLIC int gln_log_disable(struct gln_vm *vm, uint32_t id);
  * Context: any thread; in turn with other calls that change @vm; may sleep.
  * Return: 0; -EINVAL for a bad address space or id; -ENOENT if there is no such
  * slot or it is not logged; -EFAULT if @bitmap cannot be written; -EBUSY while
- * a harvest of the slot is open (KVM has no such thing); or a backend's error.
- * On failure every mark is back.
+ * a harvest of the slot is open (KVM has no such thing); -ENXIO if the VM logs
+ * in rings only (ring.h); or a backend's error. On failure every mark is back.
  */
 GLN_PUBLIC int gln_get_dirty_log(struct gln_vm *vm, uint32_t slot,
 				 void *bitmap);
@@ -110,6 +111,12 @@ struct gln_clear_log {
  *
  * Only pages that are asked for and really marked are cleared and protected.
  * Works in both modes. Copy the pages after it.
+ *
+ * A log that began with every page marked began without protecting, and so
+ * without splitting, what is mapped in blocks. There a backend that can split
+ * splits the blocks of the range first, which may allocate table pages from the
+ * backend's allocator. A block that there is no memory to split is protected
+ * whole: its other pages fault once more, and none is lost.
  *
  * Context: as gln_get_dirty_log().
  * Return: as gln_get_dirty_log(), and -EINVAL for a range that is misaligned or

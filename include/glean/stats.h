@@ -34,6 +34,11 @@ struct gln_vcpu;
  * @vcpu_marks:	calls of gln_vcpu_mark().
  * @vcpu_new_marks: of these, marks that were new.
  * @log_bytes:	memory held by logs now: bitmaps, summaries, snapshots.
+ * @faults_mapped, @faults_relaxed, @faults_spurious, @faults_retried: calls of
+ *		gln_vcpu_fault() that ended so; see enum gln_fault.
+ * @ring_pushes: pages that vCPUs put into their rings.
+ * @ring_resets: entries of rings that gln_ring_reset() freed.
+ * @ring_overflows: pages that a ring had no room for: marked in a bitmap.
  */
 struct gln_stats {
 	size_t struct_bytes;
@@ -50,6 +55,13 @@ struct gln_stats {
 	uint64_t vcpu_marks;
 	uint64_t vcpu_new_marks;
 	uint64_t log_bytes;
+	uint64_t faults_mapped;
+	uint64_t faults_relaxed;
+	uint64_t faults_spurious;
+	uint64_t faults_retried;
+	uint64_t ring_pushes;
+	uint64_t ring_resets;
+	uint64_t ring_overflows;
 };
 
 /**

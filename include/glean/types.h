@@ -40,14 +40,16 @@ struct gln_range {
 /**
  * struct gln_allocator - where a VM's memory comes from.
  *
- * @alloc:	return @bytes of zeroed memory, aligned to 64 bytes (to 4096
- *		when @bytes is a multiple of 4096), or NULL.
+ * @alloc:	return @bytes of zeroed memory, or NULL. Aligned to 64 bytes; to
+ *		4096 when @bytes is a multiple of 4096; to @bytes when that is
+ *		a power of two from 4096 to 1 MiB: tables of MMUs.
  * @free:	give back what @alloc returned; @bytes as it was asked for.
  * @ctx:	passed to both.
  *
  * Context: the library calls both one at a time for a VM, from whichever thread
  * creates or destroys it, registers a vCPU, changes a slot or switches logging;
- * never from mark, harvest, get or clear (G6).
+ * never from mark, fault, harvest or get (G6). A backend's allocator is called
+ * one at a time for the backend, also when a vCPU tops up or blocks are split.
  */
 struct gln_allocator {
 	void *(*alloc)(void *ctx, size_t bytes);

@@ -6,7 +6,7 @@
  * gives them out (harvest.h). Objects of two VMs share nothing.
  *
  *   may run together       mark  harvest  slot add/remove  log on/off  stats
- *     mark                 yes   yes      yes              yes         yes
+ *     mark, fault          yes   yes      yes              yes         yes
  *     harvest, same slot         -EBUSY   -EBUSY           -EBUSY      yes
  *     harvest, other slot        yes      yes              yes         yes
  *     slot add/remove                     in turn          in turn     yes
@@ -80,17 +80,22 @@ GLN_PUBLIC int gln_vm_destroy(struct gln_vm *vm);
  * has paid beforehand for what a thread's first mark costs (it enters the RCU
  * registry, which takes a mutex once a thread).
  *
+ * Where rings are on it gets one (ring.h); where the backend maps the guest,
+ * what that keeps for each vCPU (mmu.h).
+ *
  * @id:		the embedder's number for it, unique in @vm.
  *
  * Context: the thread that will run the vCPU; may allocate and sleep.
- * Return: 0; -EEXIST if @id is registered; -ENOMEM. @vcpu is untouched on
- * failure.
+ * Return: 0; -EEXIST if @id is registered; -ENOMEM; or what the backend's
+ * vcpu_attach said. @vcpu is untouched on failure.
  */
 GLN_PUBLIC int gln_vcpu_register(struct gln_vm *vm, uint32_t id,
 				 struct gln_vcpu **vcpu);
 
 /**
  * gln_vcpu_unregister() - take a vCPU out again. Its counts stay in the VM's.
+ *
+ * What its CPU has logged, and what is in its ring, is marked in bitmaps.
  *
  * Context: any thread, when nobody uses @vcpu; may sleep.
  */

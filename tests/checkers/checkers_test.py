@@ -136,6 +136,44 @@ class Floors(CheckerTest):
                      '#include "backends/ref/ref.h"\n'},
                     "named by nobody")
 
+    MODEL = {"backends/model/model.h": "#include <pthread.h>\n"
+                                       '#include "core/base/atomic.h"\n',
+             "backends/x86_ept/entry.h": "#include <stdint.h>\n",
+             "backends/x86_ept/walk.h": "#include <stdint.h>\n",
+             "backends/x86_ept/model.c":
+                 "#include <errno.h>\n"
+                 '#include "backends/model/model.h"\n'
+                 '#include "backends/x86_ept/entry.h"\n'}
+
+    def test_a_model_knows_the_entry_of_its_backend(self):
+        self.keeps(self.MODEL)
+
+    def test_a_model_shares_nothing_else(self):
+        self.breaks({**self.MODEL, "backends/x86_ept/model.h":
+                     '#include "backends/x86_ept/walk.h"\n'},
+                    "a model knows entry.h")
+        self.breaks({**self.MODEL, "core/radix/radix.h": "\n",
+                     "backends/x86_ept/model.h":
+                     '#include "core/radix/radix.h"\n'},
+                    "a model knows entry.h")
+        self.breaks({**self.MODEL, "backends/arm_s2/entry.h": "\n",
+                     "backends/x86_ept/model.h":
+                     '#include "backends/arm_s2/entry.h"\n'},
+                    "a model knows entry.h")
+
+    def test_a_backend_does_not_use_its_model(self):
+        self.breaks({**self.MODEL, "backends/x86_ept/model.h": "\n",
+                     "backends/x86_ept/x86_ept.c":
+                     '#include "backends/x86_ept/model.h"\n'},
+                    "no part of its backend")
+        self.breaks({**self.MODEL, "backends/x86_ept/x86_ept.c":
+                     '#include "backends/model/model.h"\n'},
+                    "named by nobody")
+
+    def test_a_backend_beside_its_model_is_freestanding(self):
+        self.breaks({**self.MODEL, "backends/x86_ept/x86_ept.c":
+                     "#include <errno.h>\n"}, "freestanding")
+
     def test_the_core_names_no_backend(self):
         self.breaks({"core/vm/vm.c": "gln_process_create(0);\n"},
                     "gln_process_create")

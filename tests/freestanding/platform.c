@@ -13,10 +13,11 @@
 enum {
 	ARENA_BYTES = 1 << 20,
 	PAGE_BYTES = 4096,
+	TABLE_BYTES_MAX = 1 << 20,
 	LINE_BYTES = 64,
 };
 
-static _Alignas(PAGE_BYTES) unsigned char arena[ARENA_BYTES];
+static _Alignas(TABLE_BYTES_MAX) unsigned char arena[ARENA_BYTES];
 static size_t arena_used;
 
 struct platform_counts platform;
@@ -65,11 +66,20 @@ int memcmp(const void *a, const void *b, size_t bytes)
 	return 0;
 }
 
+/* As struct gln_allocator asks. */
+static size_t alignment_of(size_t bytes)
+{
+	if (bytes % PAGE_BYTES)
+		return LINE_BYTES;
+	return bytes <= TABLE_BYTES_MAX && !(bytes & (bytes - 1)) ? bytes
+								  : PAGE_BYTES;
+}
+
 /* Memory only grows: what is freed is counted and forgotten. */
 
 void *gln_plat_alloc(size_t bytes)
 {
-	const size_t align = bytes % PAGE_BYTES ? LINE_BYTES : PAGE_BYTES;
+	const size_t align = alignment_of(bytes);
 	const size_t at = (arena_used + align - 1) & ~(align - 1);
 
 	if (at > ARENA_BYTES || bytes > ARENA_BYTES - at)

@@ -11,6 +11,7 @@
 enum {
 	ALIGNMENT = 64,
 	PAGE_BYTES = 4096,
+	TABLE_BYTES_MAX = 1 << 20,
 	FREED = 0xa5, /* what freed memory reads as, if it is read still */
 };
 
@@ -21,6 +22,15 @@ static _Noreturn void breach(const char *what)
 {
 	fprintf(stderr, "fake allocator: %s\n", what);
 	abort();
+}
+
+/* As struct gln_allocator asks. */
+static size_t alignment_of(size_t bytes)
+{
+	if (bytes % PAGE_BYTES)
+		return ALIGNMENT;
+	return bytes <= TABLE_BYTES_MAX && !(bytes & (bytes - 1)) ? bytes
+								  : PAGE_BYTES;
 }
 
 static void *fake_alloc(void *ctx, size_t bytes)
@@ -36,8 +46,7 @@ static void *fake_alloc(void *ctx, size_t bytes)
 	if (fake->nr_live == FAKE_BLOCKS)
 		breach("out of blocks");
 	if (bytes > MAX_BYTES ||
-	    posix_memalign(&memory, bytes % PAGE_BYTES ? ALIGNMENT : PAGE_BYTES,
-			   bytes))
+	    posix_memalign(&memory, alignment_of(bytes), bytes))
 		return NULL;
 
 	memset(memory, 0, bytes);

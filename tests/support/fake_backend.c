@@ -34,9 +34,8 @@ static void set_state(struct gln_backend_slot *slot, uintptr_t state)
 	slot->priv = (void *)state;
 }
 
-static struct fake_call *note(struct fake_backend *fake,
-			      enum fake_call_kind kind,
-			      const struct gln_backend_slot *slot)
+static struct fake_call *note_id(struct fake_backend *fake,
+				 enum fake_call_kind kind, uint32_t id)
 {
 	struct fake_call *const call = &fake->calls[fake->nr_calls];
 
@@ -46,10 +45,20 @@ static struct fake_call *note(struct fake_backend *fake,
 	fake->nr_of[kind]++;
 	*call = (struct fake_call){
 		.kind = kind,
-		.id = slot->id,
+		.id = id,
 		.first_range = fake->nr_ranges,
 	};
 
+	return call;
+}
+
+static struct fake_call *note(struct fake_backend *fake,
+			      enum fake_call_kind kind,
+			      const struct gln_backend_slot *slot)
+{
+	struct fake_call *const call = note_id(fake, kind, slot->id);
+
+	call->base = slot->base;
 	return call;
 }
 
@@ -175,6 +184,144 @@ static int fake_collect(struct gln_backend *be, struct gln_backend_slot *slot,
 	return outcome(fake, FAKE_COLLECT);
 }
 
+static void require_vcpu(const struct gln_backend_vcpu *vcpu, uintptr_t state)
+{
+	if ((uintptr_t)vcpu->priv != state)
+		breach("a vCPU's call out of turn");
+}
+
+/* Mark what the CPU of @vcpu has logged. */
+static void drain(struct fake_backend *fake, struct gln_backend_vcpu *vcpu)
+{
+	for (size_t i = 0; i < fake->nr_cpu_log; i++)
+		vcpu->mark(vcpu, fake->cpu_log[i]);
+	fake->nr_cpu_log = 0;
+}
+
+static int fake_vcpu_attach(struct gln_backend *be,
+			    struct gln_backend_vcpu *vcpu)
+{
+	int err;
+
+	require_vcpu(vcpu, DETACHED);
+	note_id(fake_of(be), FAKE_VCPU_ATTACH, vcpu->id);
+	err = outcome(fake_of(be), FAKE_VCPU_ATTACH);
+	if (err)
+		return err;
+
+	vcpu->priv = (void *)(uintptr_t)ATTACHED;
+	fake_of(be)->nr_vcpus++;
+	return 0;
+}
+
+static void fake_vcpu_detach(struct gln_backend *be,
+			     struct gln_backend_vcpu *vcpu)
+{
+	require_vcpu(vcpu, ATTACHED);
+	note_id(fake_of(be), FAKE_VCPU_DETACH, vcpu->id);
+	drain(fake_of(be), vcpu);
+	vcpu->priv = (void *)(uintptr_t)DETACHED;
+	fake_of(be)->nr_vcpus--;
+}
+
+static int fake_topup(struct gln_backend *be, struct gln_backend_vcpu *vcpu)
+{
+	require_vcpu(vcpu, ATTACHED);
+	note_id(fake_of(be), FAKE_TOPUP, vcpu->id);
+	return outcome(fake_of(be), FAKE_TOPUP);
+}
+
+static int fake_fault(struct gln_backend *be, struct gln_backend_vcpu *vcpu,
+		      struct gln_backend_slot *slot,
+		      struct gln_backend_fault *fault)
+{
+	struct fake_backend *const fake = fake_of(be);
+	struct fake_call *const call = note(fake, FAKE_FAULT, slot);
+
+	require_vcpu(vcpu, ATTACHED);
+	if ((uintptr_t)slot->priv == DETACHED)
+		breach("a fault in a slot that is not attached");
+	if (fault->gfn < slot->base ||
+	    fault->gfn - slot->base >= slot->nr_pages)
+		breach("a fault outside the slot");
+	if (fault->to_mark)
+		breach("an output that is set before the call");
+	call->gfn = fault->gfn;
+	call->flags = fault->access;
+	call->is_logged = fault->is_logged;
+	if (fake->in_fault)
+		fake->in_fault(fake, fault);
+	if (outcome(fake, FAKE_FAULT))
+		return fake->fail_with;
+
+	fault->to_mark = fake->to_mark && fault->is_logged;
+	return fake->answer;
+}
+
+static int fake_mmio(struct gln_backend *be, struct gln_backend_vcpu *vcpu,
+		     gln_gfn gfn)
+{
+	require_vcpu(vcpu, ATTACHED);
+	note_id(fake_of(be), FAKE_MMIO, vcpu->id)->gfn = gfn;
+	return outcome(fake_of(be), FAKE_MMIO);
+}
+
+static void fake_exited(struct gln_backend *be, struct gln_backend_vcpu *vcpu)
+{
+	require_vcpu(vcpu, ATTACHED);
+	note_id(fake_of(be), FAKE_EXITED, vcpu->id);
+	drain(fake_of(be), vcpu);
+}
+
+/* A call on a part of a slot, logged or not. */
+static void note_part(struct fake_backend *fake, enum fake_call_kind kind,
+		      const struct gln_backend_slot *slot,
+		      struct gln_range range)
+{
+	if ((uintptr_t)slot->priv == DETACHED)
+		breach("a call for a slot that is not attached");
+	note_ranges(fake, note(fake, kind, slot), slot, &range, 1);
+}
+
+static void fake_unmap(struct gln_backend *be, struct gln_backend_slot *slot,
+		       struct gln_range range)
+{
+	note_part(fake_of(be), FAKE_UNMAP, slot, range);
+	if (fake_of(be)->dirty.count)
+		slot->mark(slot, fake_of(be)->dirty.first,
+			   fake_of(be)->dirty.count);
+}
+
+static void fake_age(struct gln_backend *be, struct gln_backend_slot *slot,
+		     struct gln_range range, uint64_t *nr_young)
+{
+	note_part(fake_of(be), FAKE_AGE, slot, range);
+	*nr_young += fake_of(be)->nr_young;
+}
+
+static int fake_split(struct gln_backend *be, struct gln_backend_slot *slot,
+		      struct gln_range range, uint32_t flags)
+{
+	require_state(slot, LOGGED);
+	note_part(fake_of(be), FAKE_SPLIT, slot, range);
+	fake_of(be)->split_flags = flags;
+	return outcome(fake_of(be), FAKE_SPLIT);
+}
+
+/* What a backend that maps the guest has besides. */
+static void map_guest(struct gln_backend_ops *ops)
+{
+	ops->vcpu_attach = fake_vcpu_attach;
+	ops->vcpu_detach = fake_vcpu_detach;
+	ops->topup = fake_topup;
+	ops->fault = fake_fault;
+	ops->mmio = fake_mmio;
+	ops->exited = fake_exited;
+	ops->unmap = fake_unmap;
+	ops->age = fake_age;
+	ops->split = fake_split;
+}
+
 void fake_backend_init(struct fake_backend *fake, uint32_t caps)
 {
 	/* What was noted is large, and means nothing past its counts. */
@@ -192,6 +339,8 @@ void fake_backend_init(struct fake_backend *fake, uint32_t caps)
 		.flush = caps & GLN_CAP_FLUSH ? fake_flush : NULL,
 		.collect = caps & GLN_CAP_COLLECT ? fake_collect : NULL,
 	};
+	if (caps & GLN_CAP_FAULT)
+		map_guest(&fake->ops);
 }
 
 void fake_backend_forget(struct fake_backend *fake)

@@ -4,8 +4,10 @@
  *
  * It holds the core to backend.h: ranges lie in the slot, ascend and do not
  * touch; protect, flush and collect come between log_start and log_stop, those
- * between attach and detach. A breach ends the test with a line on standard
- * error. It may be told to fail a call, and what a collect is to find.
+ * between attach and detach; faults come from attached vCPUs, outside of what
+ * is moving. A breach ends the test with a line on standard error. It may be
+ * told to fail a call, what a collect or a CPU's log is to find, and how to
+ * answer a fault.
  */
 #ifndef GLN_TESTS_SUPPORT_FAKE_BACKEND_H
 #define GLN_TESTS_SUPPORT_FAKE_BACKEND_H
@@ -21,26 +23,40 @@ enum fake_call_kind {
 	FAKE_COLLECT,
 	FAKE_PROTECT,
 	FAKE_FLUSH,
+	FAKE_VCPU_ATTACH,
+	FAKE_VCPU_DETACH,
+	FAKE_TOPUP,
+	FAKE_FAULT,
+	FAKE_MMIO,
+	FAKE_EXITED,
+	FAKE_UNMAP,
+	FAKE_AGE,
+	FAKE_SPLIT,
 	NR_FAKE_CALL_KINDS,
 };
 
 /**
  * struct fake_call - one call.
  *
- * @id:		the slot's.
- * @flags:	of log_start.
- * @first_range, @nr_ranges: of protect, collect and flush, in the backend's
- *		@ranges.
+ * @id:		the slot's; or the vCPU's, of calls that have no slot.
+ * @base:	the slot's.
+ * @flags:	of log_start; the access, of a fault.
+ * @first_range, @nr_ranges: of protect, collect, flush, unmap, age and split,
+ *in the backend's @ranges.
  * @whole_slot, @nr_pages: of flush.
+ * @gfn, @is_logged: of a fault; @gfn of mmio.
  */
 struct fake_call {
 	enum fake_call_kind kind;
 	uint32_t id;
+	gln_gfn base;
 	uint32_t flags;
 	size_t first_range;
 	size_t nr_ranges;
 	bool whole_slot;
 	uint64_t nr_pages;
+	gln_gfn gfn;
+	bool is_logged;
 };
 
 enum {
@@ -57,7 +73,13 @@ enum {
  *		one, 0 none.
  * @written:	NULL, or one byte for each page of slot @written_id: what the
  *		next collect of it marks and resets to 0.
- * @nr_slots, @nr_logged: attached and logged now.
+ * @nr_slots, @nr_logged, @nr_vcpus: attached and logged now.
+ * @answer:	of a fault, an enum gln_fault.
+ * @to_mark:	of a fault of a logged slot.
+ * @in_fault:	NULL, or called in the middle of a fault.
+ * @cpu_log, @nr_cpu_log: frames that the next exit or detach of a vCPU marks.
+ * @dirty:	what unmap marks of its range.
+ * @nr_young:	what age adds for each range.
  */
 struct fake_backend {
 	struct gln_backend backend;
@@ -69,6 +91,16 @@ struct fake_backend {
 	uint32_t written_id;
 	unsigned int nr_slots;
 	unsigned int nr_logged;
+	unsigned int nr_vcpus;
+	int answer;
+	bool to_mark;
+	void (*in_fault)(struct fake_backend *fake,
+			 const struct gln_backend_fault *fault);
+	const gln_gfn *cpu_log;
+	size_t nr_cpu_log;
+	struct gln_range dirty;
+	uint64_t nr_young;
+	uint32_t split_flags; /* of the last split */
 	size_t nr_calls;
 	size_t nr_ranges;
 	struct fake_call calls[FAKE_CALLS];

@@ -2,7 +2,7 @@
 /*
  * stress_guest.c - machines, memory, copies, writers.
  */
-#include "tests/support/stress_guest.h"
+#include "tests/support/stress_machine.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,22 +10,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Memory begins at such a boundary, so that huge pages fit. */
-#define MEMORY_ALIGN (UINT64_C(2) << 20)
-
-/**
- * struct machine - how a backend is made, and how a guest stores on it.
- *
- * @tracker:	for the process backend; AUTO on others.
+/*
+ * Memory begins at such a boundary, so that huge pages fit: the kernel's, and a
+ * modelled MMU's, where guest and host address must agree below it.
  */
-struct machine {
-	const char *name;
-	enum gln_tracker tracker;
-	void (*open)(struct guest *guest, const struct guest_params *params);
-	void (*close)(struct guest *guest);
-	int (*store)(struct guest_cpu *cpu, const struct guest_slot *slot,
-		     uint64_t page, unsigned int word, uint64_t value);
-};
+#define MEMORY_ALIGN (UINT64_C(2) << 20)
+#define BLOCK_ALIGN  (UINT64_C(1) << 30)
 
 static gln_word *word_of(const struct guest *guest,
 			 const struct guest_slot *slot, uint64_t page,
@@ -103,6 +93,27 @@ static void close_soft(struct guest *guest)
 	soft_mmu_destroy(guest->soft);
 }
 
+static void init_soft(struct guest_cpu *cpu)
+{
+	cpu->soft = soft_vcpu_create(cpu->guest->soft);
+	CHECK(cpu->soft, "room for vCPU %u", cpu->index);
+}
+
+static void fini_soft(struct guest_cpu *cpu)
+{
+	soft_vcpu_destroy(cpu->soft);
+}
+
+static void enter_soft(struct guest_cpu *cpu)
+{
+	soft_vcpu_enter(cpu->soft);
+}
+
+static void leave_soft(struct guest_cpu *cpu)
+{
+	soft_vcpu_leave(cpu->soft);
+}
+
 static int store_soft(struct guest_cpu *cpu, const struct guest_slot *slot,
 		      uint64_t page, unsigned int word, uint64_t value)
 {
@@ -149,6 +160,10 @@ static const struct machine machines[] = {
 		.name = "soft",
 		.open = open_soft,
 		.close = close_soft,
+		.cpu_init = init_soft,
+		.cpu_fini = fini_soft,
+		.enter = enter_soft,
+		.leave = leave_soft,
 		.store = store_soft,
 	},
 	{
@@ -161,23 +176,53 @@ static const struct machine machines[] = {
 
 static const struct machine *find_machine(const char *name)
 {
+	const struct machine *const model = stress_model(name);
+
+	if (model)
+		return model;
 	for (size_t i = 0; i < ARRAY_SIZE(machines); i++)
 		if (!strcmp(name, machines[i].name))
 			return &machines[i];
 
-	stress_fail("no machine \"%s\": ref, pagemap-scan, uffd, mprotect, "
-		    "soft or explicit",
-		    name);
+	fprintf(stderr, "machines: ref pagemap-scan uffd mprotect soft "
+			"explicit");
+	stress_model_names();
+	fprintf(stderr, "\n");
+	stress_fail("no machine \"%s\": give one of those above", name);
+}
+
+unsigned int guest_page_shift(const char *machine)
+{
+	const unsigned int shift = find_machine(machine)->model.page_shift;
+
+	return shift ? shift
+		     : (unsigned int)__builtin_ctzl(stress_page_bytes());
+}
+
+uint64_t guest_nr_frames(const char *machine)
+{
+	const struct stress_model_params *const model =
+		&find_machine(machine)->model;
+
+	if (model->page_shift)
+		return UINT64_C(1) << (model->addr_bits - model->page_shift);
+	return UINT64_MAX / (uint64_t)stress_page_bytes() + 1;
 }
 
 /* Memory. */
 
 /* Map @bytes for @slot, aligned for huge pages; the margins are not used. */
-static void map_memory(struct guest_slot *slot, uint64_t bytes, bool huge)
+static void map_memory(const struct guest *guest, struct guest_slot *slot,
+		       uint64_t bytes, bool huge)
 {
-	const uintptr_t align = (uintptr_t)MEMORY_ALIGN;
+	const uintptr_t align =
+		(uintptr_t)(guest->model ? BLOCK_ALIGN : MEMORY_ALIGN);
+	const uintptr_t offset =
+		guest->model
+			? (uintptr_t)bytes_of(guest, slot->base) & (align - 1)
+			: 0;
 
-	slot->mapping_bytes = (size_t)(bytes + MEMORY_ALIGN);
+	slot->mapping_bytes = (size_t)(bytes + 2 * align);
 	slot->mapping =
 		mmap(NULL, slot->mapping_bytes, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -188,6 +233,7 @@ static void map_memory(struct guest_slot *slot, uint64_t bytes, bool huge)
 		      huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	slot->memory = (gln_word *)(((uintptr_t)slot->mapping + align - 1) &
 				    ~(align - 1));
+	slot->memory += offset / sizeof(*slot->memory);
 }
 
 static void open_slot(struct guest *guest, size_t i,
@@ -210,12 +256,14 @@ static void open_slot(struct guest *guest, size_t i,
 		for (size_t j = i + 1;
 		     j < params->nr_slots && params->slots[j].joins; j++)
 			nr_pages += params->slots[j].nr_pages;
-		map_memory(slot, bytes_of(guest, nr_pages), params->huge);
+		map_memory(guest, slot, bytes_of(guest, nr_pages),
+			   params->huge);
 	}
 
 	slot->copy = calloc(1, (size_t)bytes_of(guest, slot->nr_pages));
 	slot->copied = calloc(1, (size_t)slot->nr_pages);
-	CHECK(slot->copy && slot->copied, "memory for a copy");
+	slot->fetched = calloc(1, (size_t)slot->nr_pages);
+	CHECK(slot->copy && slot->copied && slot->fetched, "memory for a copy");
 	CHECK(!guest_add_slot(guest, slot), "slot %u can be added", slot->id);
 }
 
@@ -241,14 +289,18 @@ void guest_open(struct guest *guest, const struct guest_params *params)
 	};
 
 	memset(guest, 0, sizeof(*guest));
-	guest->page_shift = (unsigned int)__builtin_ctzl(stress_page_bytes());
+	guest->page_shift = guest_page_shift(params->machine);
 	guest->page_words = (1U << guest->page_shift) / sizeof(gln_word);
 	guest->machine = find_machine(params->machine);
+	guest->has_rings = guest->machine->model.ring_bytes;
+	pthread_mutex_init(&guest->rings_lock, NULL);
 	guest->machine->open(guest, params);
 
 	vm_params.page_shift = guest->page_shift;
 	vm_params.backend = guest->backend;
 	CHECK(!gln_vm_create(&vm_params, &guest->vm), "a VM can be made");
+	if (guest->machine->vm_made)
+		guest->machine->vm_made(guest);
 	CHECK(params->nr_slots <= GUEST_MAX_SLOTS, "not too many slots");
 	for (size_t i = 0; i < params->nr_slots; i++)
 		open_slot(guest, i, params);
@@ -267,11 +319,13 @@ void guest_close(struct guest *guest)
 {
 	CHECK(!gln_vm_destroy(guest->vm), "nothing uses the VM any more");
 	guest->machine->close(guest);
+	pthread_mutex_destroy(&guest->rings_lock);
 	for (size_t i = 0; i < guest->nr_slots; i++)
 		check_is_writable(guest, &guest->slots[i]);
 	for (size_t i = 0; i < guest->nr_slots; i++) {
 		free(guest->slots[i].copy);
 		free(guest->slots[i].copied);
+		free(guest->slots[i].fetched);
 		if (guest->slots[i].mapping)
 			munmap(guest->slots[i].mapping,
 			       guest->slots[i].mapping_bytes);
@@ -288,6 +342,63 @@ uint64_t guest_over_reported(const struct guest *guest)
 	return stats.over_reported;
 }
 
+/* Rings. */
+
+static void add_ring(struct guest *guest, struct guest_cpu *cpu)
+{
+	struct gln_ring_cursor *const ring = &guest->rings[cpu->index];
+
+	if (!guest->has_rings)
+		return;
+	pthread_mutex_lock(&guest->rings_lock);
+	ring->next = 0;
+	CHECK(!gln_vcpu_ring(cpu->vcpu, &ring->entries, &ring->nr_entries),
+	      "vCPU %u has a ring", cpu->index);
+	pthread_mutex_unlock(&guest->rings_lock);
+}
+
+/* What is still in it is marked in bitmaps when the vCPU goes. */
+static void remove_ring(struct guest_cpu *cpu)
+{
+	if (!cpu->guest->has_rings)
+		return;
+	pthread_mutex_lock(&cpu->guest->rings_lock);
+	cpu->guest->rings[cpu->index].entries = NULL;
+	pthread_mutex_unlock(&cpu->guest->rings_lock);
+}
+
+static void note_fetched(struct guest *guest, uint32_t id, uint64_t page)
+{
+	for (size_t i = 0; i < guest->nr_slots; i++) {
+		if (guest->slots[i].id != id)
+			continue;
+		CHECK(page < guest->slots[i].nr_pages,
+		      "page %llu of slot %u is one", (unsigned long long)page,
+		      id);
+		guest->slots[i].fetched[page] = 1;
+		return;
+	}
+	stress_fail("slot %u came out of a ring, and is none", id);
+}
+
+uint64_t guest_drain_rings(struct guest *guest)
+{
+	uint32_t id;
+	uint64_t page;
+	int nr;
+
+	pthread_mutex_lock(&guest->rings_lock);
+	for (size_t i = 0; i < ARRAY_SIZE(guest->rings); i++)
+		while (guest->rings[i].entries &&
+		       gln_ring_fetch(&guest->rings[i], &id, &page))
+			note_fetched(guest, id, page);
+	nr = gln_ring_reset(guest->vm);
+	CHECK(nr >= 0, "rings can be reset, error %d", nr);
+	pthread_mutex_unlock(&guest->rings_lock);
+
+	return (uint64_t)nr;
+}
+
 /* vCPUs. */
 
 void guest_cpu_init(struct guest_cpu *cpu, struct guest *guest,
@@ -300,30 +411,29 @@ void guest_cpu_init(struct guest_cpu *cpu, struct guest *guest,
 	gln_store_relaxed(&cpu->nr_stores, 0);
 	CHECK(!gln_vcpu_register(guest->vm, index, &cpu->vcpu),
 	      "vCPU %u can be registered", index);
-	cpu->soft = NULL;
-	if (guest->soft) {
-		cpu->soft = soft_vcpu_create(guest->soft);
-		CHECK(cpu->soft, "room for vCPU %u", index);
-	}
+	add_ring(guest, cpu);
+	if (guest->machine->cpu_init)
+		guest->machine->cpu_init(cpu);
 }
 
 void guest_cpu_fini(struct guest_cpu *cpu)
 {
-	if (cpu->soft)
-		soft_vcpu_destroy(cpu->soft);
+	if (cpu->guest->machine->cpu_fini)
+		cpu->guest->machine->cpu_fini(cpu);
+	remove_ring(cpu);
 	gln_vcpu_unregister(cpu->vcpu);
 }
 
 void guest_cpu_enter(struct guest_cpu *cpu)
 {
-	if (cpu->soft)
-		soft_vcpu_enter(cpu->soft);
+	if (cpu->guest->machine->enter)
+		cpu->guest->machine->enter(cpu);
 }
 
 void guest_cpu_leave(struct guest_cpu *cpu)
 {
-	if (cpu->soft)
-		soft_vcpu_leave(cpu->soft);
+	if (cpu->guest->machine->leave)
+		cpu->guest->machine->leave(cpu);
 }
 
 int guest_store(struct guest_cpu *cpu, const struct guest_slot *slot,

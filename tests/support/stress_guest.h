@@ -40,6 +40,7 @@ struct guest_slot_params {
  * struct guest_slot - and what is known of it.
  *
  * @copied:	a byte a page: copied since somebody last cleared it.
+ * @fetched:	a byte a page: came out of a ring and was not copied yet.
  * @mapping:	what was mapped for it and those that join; NULL in those.
  */
 struct guest_slot {
@@ -49,6 +50,7 @@ struct guest_slot {
 	gln_word *memory;
 	uint64_t *copy;
 	uint8_t *copied;
+	uint8_t *fetched;
 	void *mapping;
 	size_t mapping_bytes;
 };
@@ -56,8 +58,9 @@ struct guest_slot {
 /**
  * struct guest_params - how to make a guest.
  *
- * @machine:	"ref", "pagemap-scan", "uffd", "mprotect", "soft", or "explicit"
- *		for none: stores are followed by explicit marks.
+ * @machine:	"ref", "pagemap-scan", "uffd", "mprotect", "soft", "explicit"
+ *		for none: stores are followed by explicit marks; or a modelled
+ *		MMU, see stress_models.c.
  * @vm_flags:	GLN_VM_*.
  * @huge:	ask for huge pages, else for none.
  * @allocator:	for the VM, or NULL.
@@ -83,13 +86,22 @@ struct guest {
 	const struct machine *machine;
 	struct gln_backend *backend; /* NULL for "explicit" */
 	struct soft_mmu *soft;	     /* NULL for others */
+	struct gln_model *model;     /* likewise */
 	struct gln_vm *vm;
 	unsigned int page_shift;
 	unsigned int page_words;
 	size_t nr_slots;
 	struct guest_slot slots[GUEST_MAX_SLOTS];
+	bool has_rings;
+	pthread_mutex_t rings_lock; /* cursors, and slots' @fetched */
+	struct gln_ring_cursor rings[GUEST_MAX_WRITERS + 1];
 	char how[GLN_REASON_BYTES];
 };
+
+/** guest_page_shift() - of a machine's guests. */
+unsigned int guest_page_shift(const char *machine);
+/** guest_nr_frames() - how many they may have. */
+uint64_t guest_nr_frames(const char *machine);
 
 /**
  * guest_open() - make it, with all slots added and none logged. Leaves the
@@ -108,6 +120,7 @@ struct guest_cpu {
 	struct guest *guest;
 	struct gln_vcpu *vcpu;
 	struct soft_vcpu *soft;
+	struct gln_model_vcpu *modelled;
 	unsigned int index;
 	struct stress_random random;
 	gln_word nr_stores;
@@ -135,6 +148,12 @@ int guest_store(struct guest_cpu *cpu, const struct guest_slot *slot,
 /** guest_load() - what the page holds now. */
 uint64_t guest_load(const struct guest *guest, const struct guest_slot *slot,
 		    uint64_t page, unsigned int word);
+
+/**
+ * guest_drain_rings() - fetch from all rings into @fetched of the slots, and
+ * reset. Any thread. Return: entries that are free now.
+ */
+uint64_t guest_drain_rings(struct guest *guest);
 
 /** guest_over_reported() - pages the backend admits to have invented (G2). */
 uint64_t guest_over_reported(const struct guest *guest);

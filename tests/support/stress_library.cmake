@@ -9,6 +9,7 @@ add_library(stress_support STATIC
 	${CMAKE_CURRENT_LIST_DIR}/soft_mmu.c
 	${CMAKE_CURRENT_LIST_DIR}/stress_frame.c
 	${CMAKE_CURRENT_LIST_DIR}/stress_guest.c
+	${CMAKE_CURRENT_LIST_DIR}/stress_models.c
 	${CMAKE_CURRENT_LIST_DIR}/stress_ways.c)
 target_link_libraries(stress_support PRIVATE gln_compile Threads::Threads)
 target_include_directories(stress_support PRIVATE

@@ -5,6 +5,7 @@
 #include "tests/support/stress_ways.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,10 @@ static void copy(struct ways *ways, struct guest_slot *slot,
 /* Did it fail as the backend was told to? Then it is tried again. */
 static bool is_to_try_again(struct ways *ways, int err, unsigned int *tries)
 {
+	if (err == -EBUSY && ways->may_wait) {
+		sched_yield();
+		return true;
+	}
 	if (err != -SOFT_MMU_ERROR || !ways->may_fail)
 		return false;
 	CHECK(++*tries < TRIES, "the backend does not fail for ever");
@@ -493,4 +498,54 @@ const struct way way_in_parts = {"in parts", harvest_in_parts};
 const struct way way_aborted = {"aborted first", harvest_aborted};
 const struct way way_budget = {"by budget", harvest_by_budget};
 const struct way way_get = {"by get", harvest_by_get};
+/*
+ * Rings. The lock keeps vCPUs from resetting beside an open harvest, and what
+ * they fetched meanwhile from being copied before its reset.
+ */
+
+static void copy_fetched(struct ways *ways, struct guest_slot *slot)
+{
+	for (uint64_t page = 0; page < slot->nr_pages; page++) {
+		if (!slot->fetched[page])
+			continue;
+		slot->fetched[page] = 0;
+		copy(ways, slot, (struct gln_range){slot->base + page, 1});
+	}
+}
+
+/* What no ring had room for, or no vCPU wrote. */
+static void harvest_the_rest(struct ways *ways, struct guest_slot *slot)
+{
+	const struct gln_harvest_params all = {.struct_bytes = sizeof(all)};
+	struct gln_harvest *harvest;
+	struct gln_range runs[MAX_RUNS];
+	unsigned int tries = 0;
+	size_t nr;
+	int err;
+
+	do {
+		err = gln_harvest_begin(ways->guest->vm, slot->id, &all,
+					&harvest);
+	} while (is_to_try_again(ways, err, &tries));
+	CHECK(!err || err == -ENXIO, "the rest can be harvested, error %d",
+	      err);
+	if (err)
+		return;
+	while ((nr = gln_harvest_next(harvest, runs, MAX_RUNS)))
+		for (size_t i = 0; i < nr; i++)
+			copy(ways, slot, runs[i]);
+	gln_harvest_commit(harvest);
+}
+
+static void harvest_by_rings(struct ways *ways, struct guest_slot *slot)
+{
+	guest_drain_rings(ways->guest);
+	pthread_mutex_lock(&ways->guest->rings_lock);
+	copy_fetched(ways, slot);
+	harvest_the_rest(ways, slot);
+	pthread_mutex_unlock(&ways->guest->rings_lock);
+	ways->nr_harvests++;
+}
+
 const struct way way_get_clear = {"by get and clear", harvest_by_get_and_clear};
+const struct way way_rings = {"by rings", harvest_by_rings};

@@ -17,6 +17,7 @@
  *
  * @is_quiet:	set while nobody writes: then more can be checked.
  * @keeps_mode:	others harvest too: the VM's mode is as this way needs it.
+ * @may_wait:	others claim the slots now and then: a way tries again.
  * @may_fail:	set while the backend fails now and then; a way tries again.
  * @states:	a byte a page, for the way under way.
  * @bitmap:	room for the bitmap of any slot.
@@ -26,6 +27,7 @@ struct ways {
 	struct stress_random random;
 	bool is_quiet;
 	bool keeps_mode;
+	bool may_wait;
 	bool may_fail;
 	uint8_t *states;
 	uint64_t *bitmap;
@@ -57,5 +59,7 @@ extern const struct way way_budget;
 extern const struct way way_get;
 /** Manual protection: get, then clear part by part, leaving parts out once. */
 extern const struct way way_get_clear;
+/** By vCPUs' rings, then by the bitmap for what no ring took. */
+extern const struct way way_rings;
 
 #endif

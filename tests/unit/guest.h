@@ -18,7 +18,10 @@
 #include "tests/support/pages.h"
 #include "tests/unit/require.h"
 
-enum { ALL_CAPS = GLN_CAP_PROTECT | GLN_CAP_COLLECT | GLN_CAP_FLUSH };
+enum {
+	ALL_CAPS = GLN_CAP_PROTECT | GLN_CAP_COLLECT | GLN_CAP_FLUSH,
+	MMU_CAPS = GLN_CAP_PROTECT | GLN_CAP_FLUSH | GLN_CAP_FAULT,
+};
 
 /** Either form of fence, as flags of a VM. */
 static const uint32_t vm_flags[] = {0, GLN_VM_FULL_FENCE};
@@ -54,6 +57,7 @@ static inline void guest_stop(struct guest *guest)
 	cr_assert_eq(guest->memory.nr_live, 0, "memory was leaked");
 	cr_assert_eq(guest->fake.nr_slots, 0, "a slot is still attached");
 	cr_assert_eq(guest->fake.nr_logged, 0, "a slot is still logged");
+	cr_assert_eq(guest->fake.nr_vcpus, 0, "a vCPU is still attached");
 }
 
 static inline int guest_try_slot(struct guest *guest, uint32_t id, gln_gfn base,
@@ -147,6 +151,15 @@ static inline bool guest_spare_is_clear(struct guest *guest, uint32_t id)
 static inline uint64_t guest_count_marks(struct guest *guest, uint32_t id)
 {
 	return glni_bitmap_count(guest_log(guest, id)->live);
+}
+
+static inline struct gln_vcpu *guest_vcpu(struct guest *guest, uint32_t id)
+{
+	struct gln_vcpu *vcpu = NULL;
+	const int err = gln_vcpu_register(guest->vm, id, &vcpu);
+
+	require(!err && vcpu, "vCPU %" PRIu32 ": %d", id, err);
+	return vcpu;
 }
 
 static inline struct gln_stats guest_stats(struct guest *guest)
