@@ -70,19 +70,38 @@ uint64_t guest_memory_available(void)
 	return machine < group ? machine : group;
 }
 
-static unsigned char *map_region(uint64_t bytes)
+/*
+ * A region whose address is @phase bytes past a multiple of the largest block:
+ * map what surely has such an address in it, and unmap what is around it.
+ */
+static unsigned char *map_region(uint64_t bytes, uint64_t phase)
 {
-	void *region = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const uint64_t more = bytes + GUEST_BLOCK_BYTES;
+	unsigned char *wide = NULL;
 
-	return region == MAP_FAILED ? NULL : region;
+	if (more > bytes && more <= SIZE_MAX)
+		wide = mmap(NULL, (size_t)more, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!wide || wide == MAP_FAILED)
+		return NULL;
+
+	const uint64_t before =
+		(phase - (uintptr_t)wide) & (GUEST_BLOCK_BYTES - 1);
+	const uint64_t after = GUEST_BLOCK_BYTES - before;
+
+	if (before)
+		munmap(wide, (size_t)before);
+	munmap(wide + before + bytes, (size_t)after);
+	return wide + before;
 }
 
 int guest_create(struct guest *guest, uint64_t memory_bytes,
 		 uint64_t page_bytes)
 {
-	unsigned char *memory = map_region(memory_bytes);
-	unsigned char *copy = map_region(memory_bytes);
+	const uint64_t phase =
+		GUEST_BASE_GFN * page_bytes & (GUEST_BLOCK_BYTES - 1);
+	unsigned char *memory = map_region(memory_bytes, phase);
+	unsigned char *copy = map_region(memory_bytes, 0);
 
 	if (!memory || !copy) {
 		if (memory)

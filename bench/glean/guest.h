@@ -34,6 +34,13 @@ uint64_t guest_memory_largest(uint64_t available_bytes);
 uint64_t guest_memory_available(void);
 
 /**
+ * The largest block of any second-stage table. The guest's physical addresses
+ * and the host's addresses of its memory agree modulo this, so that blocks of
+ * all sizes can map it.
+ */
+#define GUEST_BLOCK_BYTES (UINT64_C(1) << 30)
+
+/**
  * guest_create() - map both regions, nothing in them yet.
  *
  * Return: 0 or -ENOMEM.

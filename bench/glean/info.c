@@ -55,10 +55,10 @@ struct info {
 	size_t nr_scan_kernels;
 };
 
-/* One backend needs a tracker that works, the other nothing. */
+/* One backend needs a tracker that works, the others nothing. */
 static bool backend_works(const struct info *info, enum backend_kind backend)
 {
-	bool works = backend == BACKEND_REF;
+	bool works = backend != BACKEND_PROCESS;
 
 	for (int i = 0; i < GLN_NR_TRACKERS; i++)
 		works = works || info->trackers[i].works;

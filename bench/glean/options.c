@@ -141,8 +141,7 @@ bool read_size(const struct option_value *value, uint64_t *bytes)
 	return false;
 }
 
-/* "a, b or c", as far as it fits. */
-static void join_names(const char *const *names, char *list, size_t bytes)
+void join_names(const char *const *names, char *list, size_t bytes)
 {
 	size_t used = 0;
 

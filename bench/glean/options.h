@@ -8,6 +8,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /** What option_next() returns beside a subcommand's own keys. */
@@ -65,5 +66,8 @@ bool read_size(const struct option_value *value, uint64_t *bytes);
  */
 bool read_name(const struct option_value *value, const char *what,
 	       const char *const *names, unsigned int *index);
+
+/** join_names() - "a, b or c", as far as it fits in @bytes. */
+void join_names(const char *const *names, char *list, size_t bytes);
 
 #endif

@@ -7,27 +7,39 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <glean/harvest.h>
-#include <glean/log.h>
-
 #include "bench/glean/clock.h"
 #include "bench/glean/copy.h"
 #include "bench/glean/guest.h"
 #include "bench/glean/interrupt.h"
+#include "bench/glean/source.h"
 #include "bench/glean/table.h"
 #include "bench/glean/vcpus.h"
 
-/* Runs fetched from a harvest at a time. */
+/* Runs fetched at a time. */
 #define RUNS 256
 
-/* Copying reports progress and looks for a signal this often. */
-#define CHUNK_PAGES 1024
+/* Copying reports progress and tends the source after so many bytes. */
+#define CHUNK_BYTES (UINT64_C(4) << 20)
 
 static int fail(struct precopy *job, int err, const char *what)
 {
 	job->failed = what;
 	return err;
 }
+
+static int source_failed(struct precopy *job, int err)
+{
+	return fail(job, err, job->source->failed);
+}
+
+/* The copying of a round, as far as it is. */
+struct copying {
+	struct precopy *job;
+	struct round *round;
+	uint64_t nr_pages; /* copied */
+	uint64_t untended; /* of these, since the source was tended */
+	gln_gfn end;	   /* of the last run */
+};
 
 static bool in_guest(const struct guest *guest, struct gln_range run)
 {
@@ -36,104 +48,110 @@ static bool in_guest(const struct guest *guest, struct gln_range run)
 	return first < guest->nr_pages && run.count <= guest->nr_pages - first;
 }
 
-static int copy_run(struct precopy *job, struct gln_range run, uint64_t *nr)
+/* Between two pieces: look for a signal, and let no vCPU wait. */
+static int look_up(struct copying *copying)
 {
-	const struct guest *guest = job->guest;
+	const struct precopy *job = copying->job;
+	struct source *source = job->source;
+
+	table_progress(job->table, copying->nr_pages);
+	if (interrupt_signal())
+		return -EINTR;
+	if (copying->untended * job->guest->page_bytes < CHUNK_BYTES)
+		return 0;
+	copying->untended = 0;
+	if (job->stopped || !source->ops->tend)
+		return 0;
+
+	const int err = source->ops->tend(source, copying->round);
+
+	return err ? source_failed(copying->job, err) : 0;
+}
+
+static int copy_run(struct copying *copying, struct gln_range run)
+{
+	const struct guest *guest = copying->job->guest;
+	const uint64_t chunk = CHUNK_BYTES / guest->page_bytes;
 	uint64_t page = run.first - GUEST_BASE_GFN;
+	int err = 0;
 
 	if (!in_guest(guest, run))
-		return fail(job, -ERANGE, "walking a harvest");
+		return fail(copying->job, -ERANGE, "walking a harvest");
 
-	for (uint64_t left = run.count; left;) {
-		const uint64_t count = left < CHUNK_PAGES ? left : CHUNK_PAGES;
+	for (uint64_t left = run.count; left && !err;) {
+		const uint64_t count = left < chunk ? left : chunk;
 
-		if (interrupt_signal())
-			return -EINTR;
 		copy_live(guest_copy_page(guest, page), guest_page(guest, page),
 			  (size_t)(count * guest->page_bytes));
 		page += count;
 		left -= count;
-		*nr += count;
-		table_progress(job->table, *nr);
+		copying->nr_pages += count;
+		copying->untended += count;
+		err = look_up(copying);
 	}
-	return 0;
-}
-
-static int copy_runs(struct precopy *job, struct gln_harvest *harvest,
-		     struct round *round, uint64_t *nr_copied)
-{
-	struct gln_range runs[RUNS];
-	size_t nr;
-	int err = 0;
-
-	while (!err && (nr = gln_harvest_next(harvest, runs, RUNS))) {
-		for (size_t i = 0; i < nr && !err; i++)
-			err = copy_run(job, runs[i], nr_copied);
-		round->runs += nr;
-	}
+	/* A source may cut a run in two. */
+	copying->round->runs += run.first != copying->end;
+	copying->end = run.first + run.count;
 	return err;
 }
 
-static int note_report(struct precopy *job, struct gln_harvest *harvest,
-		       struct round *round)
+static int copy_runs(struct copying *copying)
 {
-	struct gln_harvest_report report = {.struct_bytes = sizeof(report)};
-	const int err = gln_harvest_report(harvest, &report);
+	struct source *source = copying->job->source;
+	struct gln_range runs[RUNS];
+	size_t nr;
 
-	if (err)
-		return fail(job, err, "reading a harvest's report");
-	round->dirty_pages = report.nr_pages;
-	round->take_ns = report.take_ns;
-	round->protect_ns = report.protect_ns;
-	round->flush_ns = report.flush_ns;
-	return 0;
+	while (true) {
+		int err = source->ops->next(source, copying->round, runs, RUNS,
+					    &nr);
+
+		if (err)
+			return source_failed(copying->job, err);
+		if (!nr)
+			return 0;
+		for (size_t i = 0; i < nr && !err; i++)
+			err = copy_run(copying, runs[i]);
+		if (err)
+			return err;
+	}
 }
 
-/* Copy what a harvest took; what was not copied goes back. */
-static int copy_harvest(struct precopy *job, struct gln_harvest *harvest,
-			struct round *round)
+/* Copy what was taken. What the source does meanwhile is not copying. */
+static int copy_taken(struct precopy *job, struct round *round)
 {
-	uint64_t nr_copied = 0;
-	int err = note_report(job, harvest, round);
+	struct copying copying = {.job = job, .round = round};
+	const uint64_t start_ns = clock_ns();
+	const uint64_t log_ns = round_log_ns(round);
 
-	if (!err) {
-		const uint64_t start_ns = clock_ns();
+	table_round_begin(job->table, round);
 
-		table_round_begin(job->table, round);
-		err = copy_runs(job, harvest, round, &nr_copied);
-		round->copy_ns = clock_ns() - start_ns;
-	}
-	if (!err && nr_copied != round->dirty_pages)
+	int err = copy_runs(&copying);
+
+	round->copy_ns = clock_ns() - start_ns - (round_log_ns(round) - log_ns);
+	if (!err && copying.nr_pages != round->dirty_pages)
 		err = fail(job, -ERANGE, "walking a harvest");
-
-	if (err)
-		gln_harvest_abort(harvest);
-	else
-		gln_harvest_commit(harvest);
+	if (job->source->ops->finish)
+		job->source->ops->finish(job->source, !err);
 	return err;
 }
 
 static int do_round(struct precopy *job)
 {
-	const struct gln_harvest_params params = {
-		.struct_bytes = sizeof(params),
-	};
 	struct round *round = &job->rounds[job->nr_rounds];
-	struct gln_harvest *harvest;
 
 	*round = (struct round){
 		.number = job->nr_rounds,
 		.begun_ns = clock_ns(),
-		.stopped = !job->vcpus,
+		.stopped = job->stopped,
 	};
 	if (job->nr_rounds)
 		round->interval_ns = round->begun_ns - round[-1].begun_ns;
 
-	int err = gln_harvest_begin(job->vm, PRECOPY_SLOT, &params, &harvest);
+	int err = job->source->ops->take(job->source, round);
 
 	if (err)
-		return fail(job, err, "harvesting");
-	err = copy_harvest(job, harvest, round);
+		return source_failed(job, err);
+	err = copy_taken(job, round);
 	if (err)
 		return err;
 
@@ -171,10 +189,9 @@ static double expected_downtime_ns(const struct precopy *job)
 	const double since_ns = (double)(clock_ns() - last->begun_ns);
 	const double growth = since_ns / (double)last->interval_ns;
 	const double rest = (double)last->dirty_pages * growth;
-	const double harvest_ns =
-		(double)(last->take_ns + last->protect_ns + last->flush_ns);
+	const double log_ns = (double)round_log_ns(last);
 
-	return harvest_ns * (growth > 1 ? growth : 1) +
+	return log_ns * (growth > 1 ? growth : 1) +
 	       rest * copy_ns_per_page(job);
 }
 
@@ -185,6 +202,14 @@ static bool rest_fits(const struct precopy *job)
 	       expected_downtime_ns(job) <= (double)job->target_ns;
 }
 
+static void pause_job(const struct precopy *job)
+{
+	const struct timespec pause = {.tv_nsec = (long)job->pause_ns};
+
+	if (job->pause_ns)
+		nanosleep(&pause, NULL);
+}
+
 static int copy_live_guest(struct precopy *job)
 {
 	while (job->nr_rounds < job->max_rounds) {
@@ -193,6 +218,7 @@ static int copy_live_guest(struct precopy *job)
 		if (err)
 			return err;
 		tell_round(job);
+		pause_job(job);
 		if (rest_fits(job)) {
 			job->converged = true;
 			break;
@@ -205,18 +231,17 @@ static int stop_vcpus(struct precopy *job)
 {
 	const int err = vcpus_stop(job->vcpus);
 
-	job->vcpus = NULL;
+	job->stopped = true;
 	return err ? fail(job, err, "storing to the guest") : 0;
 }
 
 static int copy_in_rounds(struct precopy *job)
 {
 	const uint64_t start_ns = clock_ns();
-	int err = gln_log_enable(job->vm, PRECOPY_SLOT,
-				 GLN_LOG_ENABLE_ALL_MARKED);
+	int err = source_start(job->source, job->vcpus);
 
 	if (err)
-		return fail(job, err, "switching on the log");
+		return source_failed(job, err);
 	err = copy_live_guest(job);
 	if (err)
 		return err;
@@ -244,8 +269,8 @@ int precopy_run(struct precopy *job)
 	else
 		job->failed = "making room for rounds";
 	/* After an error they still run, and that error is the one to tell. */
-	if (job->vcpus)
+	if (!job->stopped)
 		vcpus_stop(job->vcpus);
-	job->vcpus = NULL;
+	job->stopped = true;
 	return err;
 }

@@ -13,59 +13,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct gln_vm;
+#include "bench/glean/round.h"
+
 struct guest;
+struct source;
 struct table;
 struct vcpus;
-
-/** The one slot of the guest. */
-#define PRECOPY_SLOT 0U
-
-/**
- * struct round - a harvest, and the copy of what it found.
- *
- * @begun_ns:	when its harvest began.
- * @interval_ns: since the round before began: its pages were dirtied in this
- *		time; 0 for round 0, where every page counts as dirty.
- * @stopped:	the vCPUs stood still: the last round.
- */
-struct round {
-	uint64_t number;
-	uint64_t dirty_pages;
-	uint64_t runs;
-	uint64_t take_ns;
-	uint64_t protect_ns;
-	uint64_t flush_ns;
-	uint64_t copy_ns;
-	uint64_t begun_ns;
-	uint64_t interval_ns;
-	bool stopped;
-};
 
 /**
  * struct precopy - the job, and how it went.
  *
- * @vm, @guest:	the guest, its slot PRECOPY_SLOT added and not logged.
- * @vcpus:	running; NULL once they have been stopped.
+ * @source:	tells what is dirty; not started.
+ * @vcpus:	running.
  * @table:	told of each round.
  * @max_rounds:	rounds with running vCPUs; one more follows with none.
+ * @pause_ns:	do nothing for so long after each of them.
  *
  * @rounds:	@nr_rounds of them, @max_rounds + 1 at most.
+ * @stopped:	the vCPUs have been.
  * @downtime_ns: from asking the vCPUs to stop to the end of the last copy.
  * @total_ns:	from switching on the log to the same.
  * @converged:	the vCPUs were stopped because the rest seemed to fit.
  * @failed:	on an error, what failed.
  */
 struct precopy {
-	struct gln_vm *vm;
 	const struct guest *guest;
+	struct source *source;
 	struct vcpus *vcpus;
 	struct table *table;
 	uint64_t max_rounds;
 	uint64_t target_ns;
+	uint64_t pause_ns;
 
 	struct round *rounds;
 	size_t nr_rounds;
+	bool stopped;
 	uint64_t downtime_ns;
 	uint64_t total_ns;
 	bool converged;
@@ -75,7 +57,7 @@ struct precopy {
 /**
  * precopy_run() - do it.
  *
- * Return: 0; -EINTR if a signal came; -ERANGE if a harvest reported what the
+ * Return: 0; -EINTR if a signal came; -ERANGE if the log reported what the
  * guest does not have; or what the library said, with @failed set. The vCPUs
  * have stopped, whatever happened; @rounds is the caller's to free.
  */

@@ -4,7 +4,7 @@
  * verified.
  *
  * Each function below makes one thing, calls the next with it, and takes it
- * away again: backend, guest, VM, vCPUs.
+ * away again: backend, guest, VM, log, vCPUs.
  */
 #include "bench/glean/run.h"
 
@@ -21,16 +21,21 @@
 #include "bench/glean/copy.h"
 #include "bench/glean/guest.h"
 #include "bench/glean/interrupt.h"
+#include "bench/glean/machine.h"
 #include "bench/glean/options.h"
 #include "bench/glean/table.h"
 #include "bench/glean/units.h"
 #include "bench/glean/vcpus.h"
+
+/* Enough for some thousand writes between two rounds. */
+#define BROKEN_PAUSE_NS (20 * NS_PER_MS)
 
 /* A run under way: what was asked, what is there, what comes out. */
 struct run {
 	struct run_options options;
 	struct run_result result;
 	struct gln_backend *backend;
+	struct machine *machine; /* of a backend that needs one */
 	struct guest guest;
 	struct table table;
 };
@@ -61,35 +66,29 @@ static int check_memory(const struct run_options *options)
 	return STATUS_CANNOT;
 }
 
-/* Log, copy in rounds, stop, compare. The VM has its slot, and no vCPU yet. */
-static int migrate(struct run *run, struct gln_vm *vm)
+/* Copy in rounds while the vCPUs run, stop them, compare. */
+static int copy_guest(struct run *run, struct source *source,
+		      struct vcpus *vcpus)
 {
 	const struct run_options *options = &run->options;
 	struct precopy *job = &run->result.job;
-	const struct vcpus_params params = {
-		.vm = vm,
-		.guest = &run->guest,
-		.ref = options->backend == BACKEND_REF ? run->backend : NULL,
-		.nr_vcpus = (uint32_t)options->nr_vcpus,
-		.pattern = options->pattern,
-		.pages_per_s = options->pages_per_s,
-		.seed = options->seed,
-	};
 
 	*job = (struct precopy){
-		.vm = vm,
 		.guest = &run->guest,
+		.source = source,
+		.vcpus = vcpus,
 		.table = &run->table,
 		.max_rounds = options->max_rounds,
 		.target_ns = options->downtime_ms * NS_PER_MS,
 	};
-	table_header(&run->table, options, &run->result);
+	/* What is broken gets all the rounds, and time, to show it. */
+	if (options->broken) {
+		job->target_ns = 0;
+		job->pause_ns = BROKEN_PAUSE_NS;
+	}
 
-	int err = vcpus_start(&params, &job->vcpus);
+	const int err = precopy_run(job);
 
-	if (err)
-		return failed(err, "starting the vCPUs");
-	err = precopy_run(job);
 	if (err) {
 		table_abandon(&run->table);
 		return failed(err, job->failed);
@@ -99,6 +98,34 @@ static int migrate(struct run *run, struct gln_vm *vm)
 		run->guest.page_bytes);
 	run->result.verified = !run->result.mismatched_pages;
 	return STATUS_OK;
+}
+
+static int run_vcpus(struct run *run, struct gln_vm *vm, struct source *source)
+{
+	const struct run_options *options = &run->options;
+	const struct vcpus_params params = {
+		.vm = vm,
+		.guest = &run->guest,
+		.ref = options->backend == BACKEND_REF ? run->backend : NULL,
+		.machine = run->machine,
+		.nr_vcpus = (uint32_t)options->nr_vcpus,
+		.pattern = options->pattern,
+		.pages_per_s = options->pages_per_s,
+		.seed = options->seed,
+	};
+	struct vcpus *vcpus;
+
+	table_header(&run->table, options, &run->result);
+
+	const int err = vcpus_start(&params, &vcpus);
+
+	if (err)
+		return failed(err, "starting the vCPUs");
+
+	const int status = copy_guest(run, source, vcpus);
+
+	vcpus_destroy(vcpus);
+	return status;
 }
 
 /* Tell what came out, and how it went by the status. */
@@ -118,13 +145,42 @@ static int add_slot(struct run *run, struct gln_vm *vm)
 {
 	const struct gln_slot_params params = {
 		.struct_bytes = sizeof(params),
-		.id = PRECOPY_SLOT,
+		.id = SOURCE_SLOT,
 		.base = GUEST_BASE_GFN,
 		.nr_pages = run->guest.nr_pages,
 		.hva = run->guest.memory,
 	};
 
 	return gln_slot_add(vm, &params);
+}
+
+/*
+ * The log is chosen before there is a slot that could be logged. A flip waits
+ * for faults under way, and so forgives those that are broken: no flips then.
+ */
+static int run_with_log(struct run *run, struct gln_vm *vm)
+{
+	const struct source_params params = {
+		.kind = run->options.log,
+		.vm = vm,
+		.nr_pages = run->guest.nr_pages,
+		.strategy = run->options.broken ? GLN_HARVEST_EXCHANGE
+						: GLN_HARVEST_AUTO,
+		.has_strays = run->options.backend == BACKEND_ARM_S2,
+	};
+	struct source *source;
+	const char *what;
+	int err = source_create(&params, &source, &what);
+
+	if (err)
+		return failed(err, what);
+
+	err = add_slot(run, vm);
+	const int status = err ? failed(err, "adding the memory slot")
+			       : run_vcpus(run, vm, source);
+
+	source_destroy(source);
+	return status;
 }
 
 static unsigned int log2_of(uint64_t power_of_two)
@@ -149,10 +205,12 @@ static int run_in_vm(struct run *run)
 	if (err)
 		return failed(err, "making the VM");
 
-	err = add_slot(run, vm);
-	int status =
-		err ? failed(err, "adding the memory slot") : migrate(run, vm);
+	int status = run_with_log(run, vm);
 
+	run->result.stats.struct_bytes = sizeof(run->result.stats);
+	err = gln_vm_stats(vm, &run->result.stats);
+	if (err && status == STATUS_OK)
+		status = failed(err, "reading the statistics");
 	/* Refused if anything still uses the VM: then a run is not all right */
 	err = gln_vm_destroy(vm);
 	if (err && status == STATUS_OK)
@@ -216,6 +274,77 @@ static int run_on_process(struct run *run)
 	return status;
 }
 
+/* What a CPU does, by its model, when a clean page is written. */
+static void describe_machine(struct run *run)
+{
+	const struct run_options *options = &run->options;
+	const bool is_ept = options->backend == BACKEND_X86_EPT;
+	const char *name = "write-protect";
+	const char *how = "a write of a protected page faults";
+
+	switch (options->log) {
+	case LOG_RING:
+		name = "ring";
+		how = "a write of a protected page faults, into a ring";
+		break;
+	case LOG_PML:
+		name = "pml";
+		how = "the CPU logs a page when it sets its dirty bit";
+		break;
+	case LOG_DBM:
+		name = "dbm";
+		how = "the CPU makes the entry writable-dirty by itself";
+		break;
+	default:
+		break;
+	}
+	run->result.tracker = name;
+	snprintf(run->result.reason, sizeof(run->result.reason),
+		 "%s: %s, in a model of %s", name, how,
+		 is_ept ? "EPT" : "Arm's stage 2");
+}
+
+static int run_on_machine(struct run *run)
+{
+	const struct run_options *options = &run->options;
+	const struct machine_params params = {
+		.kind = options->backend == BACKEND_X86_EPT ? MACHINE_X86_EPT
+							    : MACHINE_ARM_S2,
+		.dirty_by_hw =
+			options->log == LOG_PML || options->log == LOG_DBM,
+		.blocks = options->blocks,
+		.eager_split = options->eager_split,
+		.levels = (unsigned int)options->levels,
+		.page_shift = log2_of(options->page_bytes),
+		.ipa_bits = (unsigned int)options->ipa_bits,
+		.seed = options->seed,
+	};
+	const int err = machine_create(&params, &run->machine);
+
+	if (err)
+		return failed(err, "making the model and its backend");
+	run->backend = machine_backend(run->machine);
+	describe_machine(run);
+	machine_break(options->broken);
+
+	const int status = run_with_guest(run);
+
+	machine_destroy(run->machine);
+	return status;
+}
+
+static int run_on_backend(struct run *run)
+{
+	switch (run->options.backend) {
+	case BACKEND_PROCESS:
+		return run_on_process(run);
+	case BACKEND_REF:
+		return run_on_ref(run);
+	default:
+		return run_on_machine(run);
+	}
+}
+
 int command_run(int argc, char **argv)
 {
 	struct run run = {.backend = NULL};
@@ -230,6 +359,5 @@ int command_run(int argc, char **argv)
 
 	interrupt_install();
 	table_init(&run.table, &run.options);
-	return run.options.backend == BACKEND_REF ? run_on_ref(&run)
-						  : run_on_process(&run);
+	return run_on_backend(&run);
 }

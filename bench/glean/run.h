@@ -9,19 +9,37 @@
 #include <stdint.h>
 
 #include <glean/process.h>
+#include <glean/stats.h>
 
 #include "bench/glean/pattern.h"
 #include "bench/glean/precopy.h"
+#include "bench/glean/source.h"
 
-enum backend_kind { BACKEND_PROCESS, BACKEND_REF, NR_BACKENDS };
+enum backend_kind {
+	BACKEND_PROCESS,
+	BACKEND_REF,
+	BACKEND_X86_EPT,
+	BACKEND_ARM_S2,
+	NR_BACKENDS
+};
 
 /** Their names, and NULL after the last. */
 extern const char *const backend_names[NR_BACKENDS + 1];
 
-/** struct run_options - the command line of `glean run`, checked. */
+/**
+ * struct run_options - the command line of `glean run`, checked.
+ *
+ * @page_bytes:	of the guest: the host's, or what the table has.
+ * @granule:	log2 of it, of the arm_s2 backend.
+ * @levels:	of the x86_ept backend's table.
+ * @ipa_bits:	what the arm_s2 backend's table can translate.
+ * @blocks, @eager_split: of both.
+ * @broken:	how the library is broken, in a build that can be; 0 is not.
+ */
 struct run_options {
 	uint64_t memory_bytes;
-	uint64_t page_bytes; /* of the host; no option */
+	const char *memory_text; /* as it was typed, or NULL */
+	uint64_t page_bytes;
 	uint64_t nr_vcpus;
 	enum pattern_kind pattern;
 	uint64_t pages_per_s;
@@ -29,6 +47,13 @@ struct run_options {
 	uint64_t max_rounds;
 	enum backend_kind backend;
 	enum gln_tracker tracker;
+	enum log_kind log;
+	unsigned int granule;
+	uint64_t levels;
+	uint64_t ipa_bits;
+	bool blocks;
+	bool eager_split;
+	int broken;
 	uint64_t seed;
 	bool json;
 	bool quiet;
@@ -47,14 +72,17 @@ int run_options_read(int argc, char **argv, struct run_options *options,
 /**
  * struct run_result - how it went.
  *
- * @tracker:	name of the tracker in use, "none" for the oracle.
+ * @tracker:	name of the tracker in use, "none" for the oracle; of a model of
+ *		an MMU, how it notices writes.
  * @reason:	why it was taken.
+ * @stats:	the VM's counters, at the end.
  * @mismatched_pages: pages of the copy that differ from the guest's.
  */
 struct run_result {
 	const char *tracker;
 	char reason[GLN_REASON_BYTES];
 	struct precopy job;
+	struct gln_stats stats;
 	uint64_t mismatched_pages;
 	bool verified;
 };

@@ -49,6 +49,29 @@ static void put_options(json_t *object, const struct run_options *options)
 	json_put_number(object, "max_rounds", options->max_rounds);
 }
 
+static void put_table(json_t *object, const struct run_options *options)
+{
+	const bool has_granule = options->backend == BACKEND_ARM_S2;
+
+	json_put_text(object, "log", log_names[options->log]);
+	json_put(object, "granule",
+		 has_granule ? json_integer((json_int_t)options->page_bytes)
+			     : json_null());
+}
+
+static void put_stats(json_t *object, const struct gln_stats *stats)
+{
+	json_t *faults = json_object();
+
+	json_put_number(faults, "mapped", stats->faults_mapped);
+	json_put_number(faults, "relaxed", stats->faults_relaxed);
+	json_put_number(faults, "spurious", stats->faults_spurious);
+	json_put_number(faults, "retried", stats->faults_retried);
+	json_put(object, "faults", faults);
+	json_put_number(object, "protect_calls", stats->protect_calls);
+	json_put_number(object, "flushes", stats->flushes);
+}
+
 int run_json_print(const struct run_options *options,
 		   const struct run_result *result)
 {
@@ -58,11 +81,13 @@ int run_json_print(const struct run_options *options,
 	json_put_text(object, "backend", backend_names[options->backend]);
 	json_put_text(object, "tracker", result->tracker);
 	json_put_text(object, "tracker_reason", result->reason);
+	put_table(object, options);
 	put_options(object, options);
 	json_put(object, "rounds", rounds_json(job));
 	json_put(object, "converged", json_boolean(job->converged));
 	json_put_number(object, "downtime_ns", job->downtime_ns);
 	json_put_number(object, "total_ns", job->total_ns);
+	put_stats(object, &result->stats);
 	json_put_number(object, "mismatched_pages", result->mismatched_pages);
 	json_put(object, "verified", json_boolean(result->verified));
 	return json_print(object, stdout);

@@ -10,7 +10,7 @@
 
 #include "bench/glean/command.h"
 #include "bench/glean/options.h"
-#include "bench/glean/units.h"
+#include "bench/glean/run_rules.h"
 #include "bench/glean/vcpus.h"
 
 #define DEFAULT_MEMORY	    (UINT64_C(1) << 30)
@@ -19,73 +19,15 @@
 #define DEFAULT_DOWNTIME_MS 50
 #define DEFAULT_MAX_ROUNDS  30
 #define DEFAULT_SEED	    1
+#define DEFAULT_GRANULE	    12
+#define DEFAULT_LEVELS	    EPT_LEVELS_MIN
+#define DEFAULT_IPA_BITS    40
 
 #define PAGES_PER_S_MAX UINT64_C(1000000000)
 #define DOWNTIME_MS_MAX UINT64_C(60000)
 #define MAX_ROUNDS_MAX	UINT64_C(10000)
 /* JSON's integers, as most programs read them, have a sign. */
 #define SEED_MAX	((uint64_t)INT64_MAX)
-
-const char run_help[] =
-	"usage: glean run [OPTIONS]\n"
-	"\n"
-	"Copy a guest of real memory while its vCPUs write it, in rounds, until\n"
-	"the rest fits the downtime; stop the vCPUs, copy the rest, and compare\n"
-	"every byte.\n"
-	"\n"
-	"Guest\n"
-	"  --memory SIZE      memory of the guest, suffix K, M, G or T; as much\n"
-	"                     again is needed for the copy (default 1G)\n"
-	"  --vcpus N          threads that write it, 1 to 256 (default 2)\n"
-	"  --pattern NAME     which pages they write (default uniform)\n"
-	"                       uniform     any page, all as likely\n"
-	"                       zipf        few pages often, most seldom\n"
-	"                       sequential  each vCPU sweeps its part\n"
-	"                       phases      a hot window that moves\n"
-	"  --rate N           pages written a second, by all vCPUs together;\n"
-	"                     0 is as fast as they can (default 50000)\n"
-	"  --seed N           start of the random numbers (default 1)\n"
-	"\n"
-	"Migration\n"
-	"  --downtime MS      how long the vCPUs may stand still (default 50)\n"
-	"  --max-rounds N     stop them after so many rounds anyway (default 30)\n"
-	"  --backend NAME     process: real memory, noticed by the real MMU\n"
-	"                     ref: the oracle, stores by function call\n"
-	"                     (default process)\n"
-	"  --tracker NAME     how the process backend notices writes (default\n"
-	"                     auto: the first of the others that works here)\n"
-	"                       pagemap-scan  the kernel notes them by itself\n"
-	"                       uffd          userfaultfd and a thread\n"
-	"                       mprotect      read-only pages and SIGSEGV\n"
-	"\n"
-	"Output\n"
-	"  --json             one JSON object on standard output; the table goes\n"
-	"                     to standard error\n"
-	"  --quiet            no table: the exit status says how it went\n"
-	"  --no-colour        no colour, on a terminal either; so does NO_COLOR\n"
-	"  --help             this text\n"
-	"\n"
-	"Exit status\n"
-	"  0    every byte of the copy was compared and is right\n"
-	"  1    it ran, but the copy is wrong, or the library failed\n"
-	"  2    an option is wrong\n"
-	"  3    this machine or user cannot: memory, threads, the tracker\n"
-	"  130  interrupted (128 and the number of the signal)\n";
-
-enum {
-	KEY_MEMORY = OPTION_FIRST_OWN,
-	KEY_VCPUS,
-	KEY_PATTERN,
-	KEY_RATE,
-	KEY_SEED,
-	KEY_DOWNTIME,
-	KEY_MAX_ROUNDS,
-	KEY_BACKEND,
-	KEY_TRACKER,
-	KEY_JSON,
-	KEY_QUIET,
-	KEY_NO_COLOUR
-};
 
 static const struct option run_option_table[] = {
 	OPTION_HELP_ENTRY,
@@ -98,16 +40,18 @@ static const struct option run_option_table[] = {
 	{"max-rounds", required_argument, NULL, KEY_MAX_ROUNDS},
 	{"backend", required_argument, NULL, KEY_BACKEND},
 	{"tracker", required_argument, NULL, KEY_TRACKER},
+	{"log", required_argument, NULL, KEY_LOG},
+	{"levels", required_argument, NULL, KEY_LEVELS},
+	{"granule", required_argument, NULL, KEY_GRANULE},
+	{"ipa-bits", required_argument, NULL, KEY_IPA_BITS},
+	{"blocks", required_argument, NULL, KEY_BLOCKS},
+	{"eager-split", required_argument, NULL, KEY_EAGER_SPLIT},
+	{"break", required_argument, NULL, KEY_BREAK},
 	{"json", no_argument, NULL, KEY_JSON},
 	{"quiet", no_argument, NULL, KEY_QUIET},
 	{"no-colour", no_argument, NULL, KEY_NO_COLOUR},
 	{"no-color", no_argument, NULL, KEY_NO_COLOUR},
 	{NULL, 0, NULL, 0},
-};
-
-const char *const backend_names[NR_BACKENDS + 1] = {
-	[BACKEND_PROCESS] = "process",
-	[BACKEND_REF] = "ref",
 };
 
 static struct option_value given(const char *option)
@@ -122,20 +66,10 @@ static struct option_value given(const char *option)
 static bool read_memory(struct run_options *options)
 {
 	const struct option_value value = given("--memory");
-	uint64_t bytes;
 
-	if (!read_size(&value, &bytes))
+	if (!read_size(&value, &options->memory_bytes))
 		return false;
-	if (bytes % options->page_bytes) {
-		char page[UNITS_BYTES];
-
-		complain("run",
-			 "--memory: '%s' is not a whole number of pages: give "
-			 "a multiple of %s",
-			 optarg, units_size(page, options->page_bytes));
-		return false;
-	}
-	options->memory_bytes = bytes;
+	options->memory_text = optarg;
 	return true;
 }
 
@@ -175,12 +109,88 @@ static bool read_tracker(struct run_options *options)
 	return true;
 }
 
+static bool read_log(struct run_options *options)
+{
+	const struct option_value value = given("--log");
+	unsigned int index;
+
+	if (!read_name(&value, "a log", log_names, &index))
+		return false;
+	options->log = (enum log_kind)index;
+	return true;
+}
+
+static bool read_granule(struct run_options *options)
+{
+	static const char *const names[] = {"4K", "16K", "64K", NULL};
+	static const unsigned int shifts[] = {12, 14, 16};
+	const struct option_value value = given("--granule");
+	unsigned int index;
+
+	if (!read_name(&value, "a granule", names, &index))
+		return false;
+	options->granule = shifts[index];
+	return true;
+}
+
+static bool read_switch(const char *option, bool *on)
+{
+	static const char *const names[] = {"on", "off", NULL};
+	const struct option_value value = given(option);
+	unsigned int index;
+
+	if (!read_name(&value, "a switch", names, &index))
+		return false;
+	*on = !index;
+	return true;
+}
+
+/* For tests: the help does not tell of it. */
+static bool read_break(struct run_options *options)
+{
+#ifdef GLN_BREAKABLE
+	static const char *const names[] = {"skip-flush", "mark-first",
+					    "lose-dirty", "span", NULL};
+	const struct option_value value = given("--break");
+	unsigned int index;
+
+	if (!read_name(&value, "a way to break", names, &index))
+		return false;
+	options->broken = (int)index + 1;
+	return true;
+#else
+	(void)options;
+	complain("run", "--break: this build cannot be broken");
+	return false;
+#endif
+}
+
 static bool read_count(const char *option, const char *what, uint64_t min,
 		       uint64_t max, uint64_t *number)
 {
 	const struct option_value value = given(option);
 
 	return read_number(&value, what, min, max, number);
+}
+
+static bool read_table_option(int key, struct run_options *o)
+{
+	switch (key) {
+	case KEY_LEVELS:
+		return read_count("--levels", "a number of levels",
+				  EPT_LEVELS_MIN, EPT_LEVELS_MAX, &o->levels);
+	case KEY_GRANULE:
+		return read_granule(o);
+	case KEY_IPA_BITS:
+		return read_count("--ipa-bits", "a number of bits",
+				  IPA_BITS_MIN, IPA_BITS_MAX, &o->ipa_bits);
+	case KEY_BLOCKS:
+		return read_switch("--blocks", &o->blocks);
+	case KEY_EAGER_SPLIT:
+		return read_switch("--eager-split", &o->eager_split);
+	default:
+		return read_break(o);
+	}
 }
 
 static bool read_option(int key, struct run_options *o)
@@ -208,39 +218,38 @@ static bool read_option(int key, struct run_options *o)
 		return read_backend(o);
 	case KEY_TRACKER:
 		return read_tracker(o);
+	case KEY_LOG:
+		return read_log(o);
 	case KEY_JSON:
 		o->json = true;
 		return true;
 	case KEY_QUIET:
 		o->quiet = true;
 		return true;
-	default:
+	case KEY_NO_COLOUR:
 		o->plain = true;
 		return true;
+	default:
+		return read_table_option(key, o);
 	}
-}
-
-static bool options_agree(const struct run_options *options)
-{
-	if (options->backend == BACKEND_PROCESS ||
-	    options->tracker == GLN_TRACKER_AUTO)
-		return true;
-	complain("run",
-		 "--tracker: the ref backend has none: leave out --tracker or "
-		 "give --backend process");
-	return false;
 }
 
 int run_options_read(int argc, char **argv, struct run_options *options,
 		     bool *help)
 {
+	struct run_reading reading = {.options = options};
+
 	*options = (struct run_options){
 		.memory_bytes = DEFAULT_MEMORY,
-		.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE),
 		.nr_vcpus = DEFAULT_VCPUS,
 		.pages_per_s = DEFAULT_PAGES_PER_S,
 		.downtime_ms = DEFAULT_DOWNTIME_MS,
 		.max_rounds = DEFAULT_MAX_ROUNDS,
+		.granule = DEFAULT_GRANULE,
+		.levels = DEFAULT_LEVELS,
+		.ipa_bits = DEFAULT_IPA_BITS,
+		.blocks = true,
+		.eager_split = true,
 		.seed = DEFAULT_SEED,
 	};
 	*help = false;
@@ -257,6 +266,7 @@ int run_options_read(int argc, char **argv, struct run_options *options,
 		}
 		if (key == OPTION_BAD || !read_option(key, options))
 			return STATUS_USAGE;
+		run_note_given(&reading, key);
 	}
-	return options_agree(options) ? STATUS_OK : STATUS_USAGE;
+	return run_options_agree(&reading) ? STATUS_OK : STATUS_USAGE;
 }

@@ -64,13 +64,22 @@ static void print_guest(const struct table *table, const struct run_options *o)
 		o->pages_per_s ? " pages/s" : "");
 }
 
+static void print_backend(const struct table *table,
+			  const struct run_options *o)
+{
+	fprintf(table->out, "backend   %s", backend_names[o->backend]);
+	if (o->log != LOG_BITMAP)
+		fprintf(table->out, ", log %s", log_names[o->log]);
+	fputc('\n', table->out);
+}
+
 void table_header(struct table *table, const struct run_options *options,
 		  const struct run_result *result)
 {
 	if (table->quiet)
 		return;
 	print_guest(table, options);
-	fprintf(table->out, "backend   %s\n", backend_names[options->backend]);
+	print_backend(table, options);
 	fprintf(table->out, "tracker   %s\n", result->reason);
 	fprintf(table->out, "\n%s%5s %11s %9s %8s %8s %8s %8s %12s%s\n",
 		paint(table, SGR_BOLD), "round", "dirty pages", "MiB", "take",

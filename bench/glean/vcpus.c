@@ -5,6 +5,9 @@
  * A write of a page puts one value into three of its words: the first, the
  * last, and one between. No value is ever used twice, so a copy that lacks the
  * last write of a page differs from it.
+ *
+ * On a machine they also load and fetch now and then, so that its tables see
+ * all three kinds of access.
  */
 #include "bench/glean/vcpus.h"
 
@@ -15,12 +18,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include <glean/backend.h>
 #include <glean/ref.h>
 #include <glean/vm.h>
 
 #include "bench/glean/clock.h"
 #include "bench/glean/copy.h"
 #include "bench/glean/interrupt.h"
+#include "bench/glean/machine.h"
 #include "bench/glean/random.h"
 
 /* A value is the vCPU's number and this many bits of its write's number. */
@@ -32,13 +37,29 @@
 /* Writes that are overdue for longer are not made up for. */
 #define BACKLOG_NS (20 * NS_PER_MS)
 
+/* Of so many page writes on a machine, one comes with a load or a fetch. */
+#define WRITES_PER_READ 32
+
+/*
+ * A machine's guest reads one page in so many bytes before it starts to write:
+ * what it runs on is mapped then, by blocks where it may be.
+ */
+#define BOOT_BYTES (UINT64_C(2) << 20)
+
+/**
+ * struct vcpu - one of them.
+ *
+ * @err:	the first error of an access; it has ended then.
+ */
 struct vcpu {
 	struct vcpus *all;
 	uint32_t id;
 	pthread_t thread;
 	bool started;
-	int register_err;
-	int store_err;
+	struct gln_vcpu *registered;
+	struct machine_vcpu *cpu; /* on a machine */
+	int create_err;
+	int err;
 	uint64_t nr_writes;
 	struct pattern pattern;
 };
@@ -47,7 +68,7 @@ struct vcpus {
 	struct vcpus_params params;
 	double pages_per_ns; /* of one vCPU */
 	atomic_bool stop;
-	sem_t registered;
+	sem_t created; /* by each vCPU, or it failed */
 	struct vcpu vcpu[];
 };
 
@@ -56,24 +77,53 @@ static bool stopped(const struct vcpu *vcpu)
 	return atomic_load_explicit(&vcpu->all->stop, memory_order_relaxed);
 }
 
+/* It goes on writing until it is told to stop, or cannot. */
+static bool goes_on(const struct vcpu *vcpu)
+{
+	return !vcpu->err && !stopped(vcpu);
+}
+
+static uint64_t gpa_of(const struct vcpu *vcpu, uint64_t page, uint64_t offset)
+{
+	return (GUEST_BASE_GFN + page) * vcpu->all->params.guest->page_bytes +
+	       offset;
+}
+
+static void note(struct vcpu *vcpu, int err)
+{
+	/* An access that was given up was not made, which is no error. */
+	if (err && err != -ECANCELED && !vcpu->err)
+		vcpu->err = err;
+}
+
 static void store_word(struct vcpu *vcpu, uint64_t page, uint64_t word,
 		       uint64_t value)
 {
 	const struct vcpus_params *params = &vcpu->all->params;
-	const uint64_t page_bytes = params->guest->page_bytes;
 	const uint64_t offset = word * sizeof(value);
+	const uint64_t gpa = gpa_of(vcpu, page, offset);
 
-	if (!params->ref) {
+	if (vcpu->cpu)
+		note(vcpu,
+		     machine_access(vcpu->cpu, gpa, GLN_ACCESS_WRITE, &value));
+	else if (params->ref)
+		note(vcpu,
+		     gln_ref_store(params->ref, gpa, &value, sizeof(value)));
+	else
 		guest_word_store(guest_page(params->guest, page) + offset,
 				 value);
-		return;
-	}
+}
 
-	const uint64_t gpa = (GUEST_BASE_GFN + page) * page_bytes + offset;
-	const int err = gln_ref_store(params->ref, gpa, &value, sizeof(value));
+/* Load from a page, or fetch from it: any page, chosen by @random. */
+static void read_page(struct vcpu *vcpu, uint64_t random)
+{
+	const uint64_t page = random % vcpu->all->params.guest->nr_pages;
+	const uint32_t access =
+		random >> 63 ? GLN_ACCESS_EXEC : GLN_ACCESS_READ;
+	uint64_t value;
 
-	if (err)
-		vcpu->store_err = err;
+	note(vcpu,
+	     machine_access(vcpu->cpu, gpa_of(vcpu, page, 0), access, &value));
 }
 
 static void write_page(struct vcpu *vcpu)
@@ -83,15 +133,25 @@ static void write_page(struct vcpu *vcpu)
 	const uint64_t page = pattern_next(&vcpu->pattern);
 	const uint64_t value =
 		((uint64_t)vcpu->id + 1) << SEQUENCE_BITS | ++vcpu->nr_writes;
+	const uint64_t random = random_mix(value);
 
 	store_word(vcpu, page, 0, value);
-	store_word(vcpu, page, 1 + random_mix(value) % (words - 2), value);
+	store_word(vcpu, page, 1 + random % (words - 2), value);
 	store_word(vcpu, page, words - 1, value);
+	if (vcpu->cpu && vcpu->nr_writes % WRITES_PER_READ == 0)
+		read_page(vcpu, random);
+}
+
+/* Nothing to do for a while: a machine's vCPU leaves the guest. */
+static void halt(struct vcpu *vcpu)
+{
+	if (vcpu->cpu)
+		machine_halt(vcpu->cpu);
 }
 
 static void write_unlimited(struct vcpu *vcpu)
 {
-	while (!stopped(vcpu))
+	while (goes_on(vcpu))
 		write_page(vcpu);
 }
 
@@ -102,38 +162,64 @@ static void write_paced(struct vcpu *vcpu)
 	uint64_t last_ns = clock_ns();
 	double due = 0;
 
-	while (!stopped(vcpu)) {
+	while (goes_on(vcpu)) {
 		const uint64_t now_ns = clock_ns();
 		const uint64_t gone_ns = now_ns - last_ns;
 
 		last_ns = now_ns;
 		due += per_ns *
 		       (double)(gone_ns < BACKLOG_NS ? gone_ns : BACKLOG_NS);
-		for (; due >= 1 && !stopped(vcpu); due--)
+		for (; due >= 1 && goes_on(vcpu); due--)
 			write_page(vcpu);
+		halt(vcpu);
 		nanosleep(&pace, NULL);
 	}
+}
+
+/* Its part of the guest is mapped before anything else happens. */
+static void boot(struct vcpu *vcpu)
+{
+	const struct guest *guest = vcpu->all->params.guest;
+	const uint64_t step = vcpu->all->params.nr_vcpus * BOOT_BYTES;
+	const uint64_t end = guest->nr_pages * guest->page_bytes;
+	uint64_t value;
+
+	for (uint64_t at = vcpu->id * BOOT_BYTES; at < end && goes_on(vcpu);
+	     at += step)
+		note(vcpu, machine_access(vcpu->cpu, gpa_of(vcpu, 0, at),
+					  GLN_ACCESS_READ, &value));
+}
+
+/* On its own thread, which it is registered for. */
+static int create(struct vcpu *vcpu)
+{
+	const struct vcpus_params *params = &vcpu->all->params;
+	int err = gln_vcpu_register(params->vm, vcpu->id, &vcpu->registered);
+
+	if (err || !params->machine)
+		return err;
+	err = machine_vcpu_create(params->machine, vcpu->id, vcpu->registered,
+				  &vcpu->all->stop, &vcpu->cpu);
+	if (!err)
+		boot(vcpu);
+	return err;
 }
 
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *vcpu = arg;
-	struct gln_vcpu *registered;
 
 	interrupt_block();
-	const int err =
-		gln_vcpu_register(vcpu->all->params.vm, vcpu->id, &registered);
-
-	vcpu->register_err = err;
-	sem_post(&vcpu->all->registered);
-	if (err)
+	vcpu->create_err = create(vcpu);
+	sem_post(&vcpu->all->created);
+	if (vcpu->create_err)
 		return NULL;
 
 	if (vcpu->all->params.pages_per_s)
 		write_paced(vcpu);
 	else
 		write_unlimited(vcpu);
-	gln_vcpu_unregister(registered);
+	halt(vcpu);
 	return NULL;
 }
 
@@ -151,7 +237,7 @@ static struct vcpus *vcpus_alloc(const struct vcpus_params *params)
 	vcpus->pages_per_ns =
 		(double)params->pages_per_s / nr / (double)NS_PER_S;
 	atomic_init(&vcpus->stop, false);
-	sem_init(&vcpus->registered, 0, 0);
+	sem_init(&vcpus->created, 0, 0);
 
 	pattern_init(&pattern, params->pattern, params->guest->nr_pages,
 		     params->seed);
@@ -184,17 +270,17 @@ static int start_threads(struct vcpus *vcpus, uint32_t *nr_started)
 	return err;
 }
 
-/* The first error of registering. They come in any order: wait for all. */
-static int wait_registered(struct vcpus *vcpus, uint32_t nr_started)
+/* The first error of creating. They come in any order: wait for all. */
+static int wait_created(struct vcpus *vcpus, uint32_t nr_started)
 {
 	int err = 0;
 
 	for (uint32_t i = 0; i < nr_started; i++) {
-		while (sem_wait(&vcpus->registered) && errno == EINTR)
+		while (sem_wait(&vcpus->created) && errno == EINTR)
 			;
 	}
 	for (uint32_t i = 0; i < nr_started && !err; i++)
-		err = vcpus->vcpu[i].register_err;
+		err = vcpus->vcpu[i].create_err;
 	return err;
 }
 
@@ -209,12 +295,35 @@ int vcpus_stop(struct vcpus *vcpus)
 		if (!vcpu->started)
 			continue;
 		pthread_join(vcpu->thread, NULL);
+		vcpu->started = false;
 		if (!err)
-			err = vcpu->store_err;
+			err = vcpu->err;
 	}
-	sem_destroy(&vcpus->registered);
-	free(vcpus);
 	return err;
+}
+
+void vcpus_destroy(struct vcpus *vcpus)
+{
+	for (uint32_t i = 0; i < vcpus->params.nr_vcpus; i++) {
+		struct vcpu *vcpu = &vcpus->vcpu[i];
+
+		if (vcpu->cpu)
+			machine_vcpu_destroy(vcpu->cpu);
+		if (vcpu->registered)
+			gln_vcpu_unregister(vcpu->registered);
+	}
+	sem_destroy(&vcpus->created);
+	free(vcpus);
+}
+
+uint32_t vcpus_count(const struct vcpus *vcpus)
+{
+	return vcpus->params.nr_vcpus;
+}
+
+struct gln_vcpu *vcpus_registered(const struct vcpus *vcpus, uint32_t i)
+{
+	return vcpus->vcpu[i].registered;
 }
 
 int vcpus_start(const struct vcpus_params *params, struct vcpus **vcpus)
@@ -226,14 +335,15 @@ int vcpus_start(const struct vcpus_params *params, struct vcpus **vcpus)
 
 	uint32_t nr_started;
 	int err = start_threads(made, &nr_started);
-	const int register_err = wait_registered(made, nr_started);
+	const int create_err = wait_created(made, nr_started);
 
 	if (!err)
-		err = register_err;
+		err = create_err;
 	if (!err) {
 		*vcpus = made;
 		return 0;
 	}
 	vcpus_stop(made);
+	vcpus_destroy(made);
 	return err;
 }

@@ -20,9 +20,9 @@
 
 #include <glean/glean.h>
 
-#include "bench/glean/random.h"
 #include "bench/suite/memory.h"
 #include "bench/suite/seed_loop.h"
+#include "bench/suite/truth.h"
 
 #define SLOT 0U
 #define RUNS 256
@@ -41,10 +41,9 @@ static const double densities[] = {0, 1e-6, 1e-4, 0.01, 0.1, 0.5, 1};
  */
 struct harvest_fixture {
 	struct suite_fixture head;
-	uint64_t nr_pages;
 	size_t nr_words;
-	uint64_t *truth;
-	uint64_t *found;
+	struct truth truth;
+	struct truth found;
 	uint64_t *live;
 	uint64_t *out;
 	struct gln_vm *vm;
@@ -57,44 +56,7 @@ static struct harvest_fixture *fixture_of(struct suite_fixture *head)
 
 static size_t words_bytes(const struct harvest_fixture *f)
 {
-	return f->nr_words * sizeof(*f->truth);
-}
-
-/* --- the truth --- */
-
-/* Flip the bits of @nr pages, no page twice. All bits are @fill so far. */
-static void flip_random_pages(struct harvest_fixture *f, uint64_t fill,
-			      uint64_t nr, uint64_t random)
-{
-	while (nr) {
-		const uint64_t page = random_below(&random, f->nr_pages);
-		const uint64_t bit = UINT64_C(1) << page % 64;
-		uint64_t *word = &f->truth[page / 64];
-
-		if (!((*word ^ fill) & bit)) {
-			*word ^= bit;
-			nr--;
-		}
-	}
-}
-
-/* Exactly so many pages, uniformly. From half on, place the clean ones. */
-static void make_truth(struct harvest_fixture *f, double density, uint64_t seed)
-{
-	const uint64_t nr = (uint64_t)(density * (double)f->nr_pages + 0.5);
-	const bool mostly = nr > f->nr_pages / 2;
-	const uint64_t fill = mostly ? UINT64_MAX : 0;
-
-	f->head.answer = nr;
-	f->head.repeatable = nr == 0;
-	memset(f->truth, (int)(fill & 0xff), words_bytes(f));
-	flip_random_pages(f, fill, mostly ? f->nr_pages - nr : nr, seed);
-}
-
-static int compare_with_truth(const struct harvest_fixture *f,
-			      const uint64_t *bits)
-{
-	return memcmp(f->truth, bits, words_bytes(f)) ? -EBADMSG : 0;
+	return f->nr_words * sizeof(*f->live);
 }
 
 /* --- glean --- */
@@ -103,7 +65,8 @@ static int glean_prepare(struct suite_fixture *head)
 {
 	struct harvest_fixture *f = fixture_of(head);
 
-	return gln_dirty_merge(f->vm, SLOT, 0, f->truth, f->nr_pages);
+	return gln_dirty_merge(f->vm, SLOT, 0, f->truth.words,
+			       f->truth.nr_pages);
 }
 
 static int glean_begin(struct harvest_fixture *f, struct gln_harvest **harvest)
@@ -125,25 +88,6 @@ static int glean_run(struct suite_fixture *head, uint64_t *answer)
 	return err;
 }
 
-/* Set the bits [first, first + count); false if some do not exist. */
-static bool set_bits(struct harvest_fixture *f, struct gln_range range)
-{
-	uint64_t page = range.first;
-	uint64_t left = range.count;
-
-	if (page >= f->nr_pages || left > f->nr_pages - page)
-		return false;
-	while (left) {
-		const uint64_t shift = page % 64;
-		const uint64_t nr = left < 64 - shift ? left : 64 - shift;
-
-		f->found[page / 64] |= UINT64_MAX >> (64 - nr) << shift;
-		page += nr;
-		left -= nr;
-	}
-	return true;
-}
-
 static int glean_check(struct suite_fixture *head)
 {
 	struct harvest_fixture *f = fixture_of(head);
@@ -154,15 +98,17 @@ static int glean_check(struct suite_fixture *head)
 
 	if (err)
 		return err;
-	memset(f->found, 0, words_bytes(f));
+	truth_clear(&f->found);
 	while (!err && (nr = gln_harvest_next(harvest, runs, RUNS))) {
 		for (size_t i = 0; i < nr; i++) {
-			if (!set_bits(f, runs[i]))
+			if (!truth_set_range(&f->found, runs[i]))
 				err = -EBADMSG;
 		}
 	}
 	gln_harvest_commit(harvest);
-	return err ? err : compare_with_truth(f, f->found);
+	if (!err && !truth_same(&f->truth, &f->found))
+		err = -EBADMSG;
+	return err;
 }
 
 /* --- the seed's loop --- */
@@ -171,7 +117,7 @@ static int seed_prepare(struct suite_fixture *head)
 {
 	struct harvest_fixture *f = fixture_of(head);
 
-	memcpy(f->live, f->truth, words_bytes(f));
+	memcpy(f->live, f->truth.words, words_bytes(f));
 	return 0;
 }
 
@@ -188,7 +134,7 @@ static int seed_check(struct suite_fixture *head)
 	struct harvest_fixture *f = fixture_of(head);
 
 	seed_loop(f->live, f->out, f->nr_words);
-	return compare_with_truth(f, f->out);
+	return memcmp(f->truth.words, f->out, words_bytes(f)) ? -EBADMSG : 0;
 }
 
 /* --- cases --- */
@@ -207,8 +153,8 @@ static void teardown(struct suite_fixture *head)
 
 	if (f->vm)
 		gln_vm_destroy(f->vm);
-	suite_free(f->truth, words_bytes(f));
-	suite_free(f->found, words_bytes(f));
+	truth_fini(&f->truth);
+	truth_fini(&f->found);
 	suite_free(f->live, words_bytes(f));
 	suite_free(f->out, words_bytes(f));
 	free(f);
@@ -224,7 +170,7 @@ static int make_vm(struct harvest_fixture *f)
 	const struct gln_slot_params slot_params = {
 		.struct_bytes = sizeof(slot_params),
 		.id = SLOT,
-		.nr_pages = f->nr_pages,
+		.nr_pages = f->truth.nr_pages,
 	};
 	int err = gln_vm_create(&vm_params, &f->vm);
 
@@ -235,33 +181,37 @@ static int make_vm(struct harvest_fixture *f)
 	return err;
 }
 
-static int make_bitmaps(struct harvest_fixture *f)
+static int make_bitmaps(struct harvest_fixture *f, uint64_t nr_pages)
 {
-	f->truth = suite_alloc(words_bytes(f));
-	f->found = suite_alloc(words_bytes(f));
+	int err = truth_init(&f->truth, nr_pages);
+
+	if (!err)
+		err = truth_init(&f->found, nr_pages);
+	f->nr_words = (size_t)(nr_pages / 64);
 	f->live = suite_alloc(words_bytes(f));
 	f->out = suite_alloc(words_bytes(f));
-	return f->truth && f->found && f->live && f->out ? 0 : -ENOMEM;
+	return f->live && f->out ? err : -ENOMEM;
 }
 
 static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
 {
+	const uint64_t nr_pages = page_counts[index / NR_DENSITIES];
+	const double density = densities[index % NR_DENSITIES];
 	struct harvest_fixture *f = calloc(1, sizeof(*f));
+	int err;
 
 	if (!f)
 		return -ENOMEM;
-	f->nr_pages = page_counts[index / NR_DENSITIES];
-	f->nr_words = (size_t)(f->nr_pages / 64);
-
-	int err = make_bitmaps(f);
-
+	err = make_bitmaps(f, nr_pages);
 	if (!err)
 		err = make_vm(f);
 	if (err) {
 		teardown(&f->head);
 		return err;
 	}
-	make_truth(f, densities[index % NR_DENSITIES], seed);
+	truth_uniform(&f->truth, truth_share(density, nr_pages), seed);
+	f->head.answer = f->truth.nr_dirty;
+	f->head.repeatable = f->truth.nr_dirty == 0;
 	*fixture = &f->head;
 	return 0;
 }

@@ -5,8 +5,9 @@
 #include "bench/suite/suite.h"
 
 #include "bench/suite/harvest.h"
+#include "bench/suite/mmu.h"
 
 const struct suite *const suites[] = {
-	&harvest_suite,
-	NULL,
+	&harvest_suite,	 &fault_suite,	     &protect_suite, &split_suite,
+	&collapse_suite, &mmu_harvest_suite, NULL,
 };

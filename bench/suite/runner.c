@@ -16,12 +16,12 @@
 #include "bench/suite/suite.h"
 
 /* A repetition goes on until this much was timed, or so often. */
-#define MIN_NS	       (20 * NS_PER_MS)
-#define MIN_NS_QUICK   NS_PER_MS
-#define ITERATIONS_MAX 1000000
+#define MIN_NS	     (20 * NS_PER_MS)
+#define MIN_NS_QUICK NS_PER_MS
+#define RUNS_MAX     1000000
 
 /* A line of the table: the longest name, and what is measured of it. */
-#define NAME_WIDTH 68
+#define NAME_WIDTH 72
 
 /* What is measured of one case. */
 struct case_run {
@@ -59,6 +59,11 @@ static size_t nr_cases(const struct runner *runner, const struct suite *suite)
 
 /* --- one repetition of one rival --- */
 
+static uint64_t batch_of(const struct suite_fixture *fixture)
+{
+	return fixture->batch ? fixture->batch : 1;
+}
+
 /* Time @nr runs together. */
 static int time_runs(struct suite_fixture *fixture, const struct rival *rival,
 		     uint64_t nr, struct gbench_sample *sum)
@@ -75,7 +80,7 @@ static int time_runs(struct suite_fixture *fixture, const struct rival *rival,
 	}
 	sum->real_ns += (double)(clock_ns() - real_ns);
 	sum->cpu_ns += (double)(clock_cpu_ns() - cpu_ns);
-	sum->iterations += nr;
+	sum->iterations += nr * batch_of(fixture);
 	return err;
 }
 
@@ -83,17 +88,17 @@ static int repeat_until(struct suite_fixture *fixture,
 			const struct rival *rival, double min_ns,
 			struct gbench_sample *sum)
 {
-	uint64_t batch = 1;
+	uint64_t nr = 1;
 	int err = 0;
 
-	while (!err && sum->real_ns < min_ns &&
-	       sum->iterations < ITERATIONS_MAX) {
+	for (uint64_t done = 0;
+	     !err && sum->real_ns < min_ns && done < RUNS_MAX; done += nr) {
+		if (fixture->repeatable && done)
+			nr *= 2;
 		if (!fixture->repeatable)
 			err = rival->prepare(fixture);
 		if (!err)
-			err = time_runs(fixture, rival, batch, sum);
-		if (fixture->repeatable)
-			batch *= 2;
+			err = time_runs(fixture, rival, nr, sum);
 	}
 	return err;
 }
@@ -107,6 +112,8 @@ static int do_repetition(const struct case_run *run, size_t rival_index,
 
 	if (!err)
 		err = rival->check(run->fixture);
+	memcpy(sample->counters, run->fixture->counters,
+	       sizeof(sample->counters));
 	if (!err && run->fixture->repeatable)
 		err = rival->prepare(run->fixture);
 	if (!err)
@@ -117,6 +124,7 @@ static int do_repetition(const struct case_run *run, size_t rival_index,
 	sample->real_ns /= (double)sample->iterations;
 	sample->cpu_ns /= (double)sample->iterations;
 	sample->answer = run->fixture->answer;
+	sample->threads = run->fixture->threads ? run->fixture->threads : 1;
 	return 0;
 }
 
@@ -189,7 +197,7 @@ static void tell(const struct case_run *run)
 			continue;
 		print_rival(run, i);
 		full_name(run->suite, run->index, i, name);
-		gbench_add(run->runner->benchmarks, name, run->suite->counter,
+		gbench_add(run->runner->benchmarks, run->suite, name,
 			   run->samples[i], run->runner->repetitions);
 	}
 }

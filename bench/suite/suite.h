@@ -22,6 +22,9 @@
 /** Rivals of a suite, at most. */
 #define SUITE_RIVALS_MAX 8
 
+/** Counters of a suite besides the answer, at most. */
+#define SUITE_COUNTERS_MAX 6
+
 /** Room for a benchmark's full name, its terminating zero included. */
 #define SUITE_NAME_BYTES 128
 
@@ -31,10 +34,16 @@
  * @answer:	what run must return.
  * @repeatable:	run leaves everything as prepare made it: prepare is needed
  *		once a repetition only, and many runs are timed together.
+ * @batch:	iterations that one run makes, all threads together; 0 is one.
+ * @threads:	how many threads run; 0 is one.
+ * @counters:	what check counted, in the order of the suite's names for it.
  */
 struct suite_fixture {
 	uint64_t answer;
 	bool repeatable;
+	uint64_t batch;
+	unsigned int threads;
+	uint64_t counters[SUITE_COUNTERS_MAX];
 };
 
 /**
@@ -56,6 +65,7 @@ struct rival {
  *
  * @claim:	what the suite could refute, in one line.
  * @counter:	what the answer of run is called in reports.
+ * @counters:	what the fixture's counters are called; NULL after the last.
  * @baseline:	which of @rivals the ratios are against.
  * @nr_quick:	the first so many cases are small: `glean bench --quick`.
  * @name_case:	write the name of a case, @bytes of room.
@@ -65,6 +75,7 @@ struct suite {
 	const char *name;
 	const char *claim;
 	const char *counter;
+	const char *counters[SUITE_COUNTERS_MAX];
 	const struct rival *rivals;
 	size_t nr_rivals;
 	size_t baseline;

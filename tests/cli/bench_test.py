@@ -10,6 +10,14 @@ from support import check, finish, glean
 
 PAGES = (1048576, 16777216, 268435456)
 DENSITIES = ("0", "1e-06", "0.0001", "0.01", "0.1", "0.5", "1")
+MMU_DENSITIES = ("0", "0.0001", "0.01", "0.1", "0.5", "1")
+LEAVES = (4096, 65536, 1048576)
+GIB_PAGES = 1 << 18
+FAULTS = 16384
+
+# The rival that each suite's ratios are against.
+BASELINES = {"harvest": "seed", "fault": "mutex", "protect": "rmw",
+             "split": "pages", "collapse": "remap", "mmu_harvest": "span"}
 
 
 def names(pages):
@@ -17,12 +25,40 @@ def names(pages):
             for p in pages for d in DENSITIES for m in ("glean", "seed")]
 
 
+def mmu_names(leaves, densities):
+    """The suites of second-stage tables, in their order."""
+    cases = [(f"fault/kind:{k}/threads:{t}", ("glean", "mutex"))
+             for t in (1, 2) for k in ("first", "permission", "spurious")]
+    cases += [(f"protect/leaves:{n}/pattern:{p}", ("glean", "rmw", "descent"))
+              for n in leaves for p in ("runs", "scattered")]
+    cases += [(f"split/bytes:1G/blocks:{b}", ("glean", "pages"))
+              for b in ("2M", "1G")]
+    cases += [(f"collapse/bytes:1G/blocks:{b}", ("glean", "remap"))
+              for b in ("2M", "1G")]
+    cases += [(f"mmu_harvest/bytes:{what}/backend:x86_ept",
+               ("glean", "span", "descent"))
+              for what in ["1G/pattern:alternating",
+                           *(f"64G/density:{d}" for d in densities)]]
+    return [f"{case}/method:{m}" for case, methods in cases for m in methods]
+
+
+def quick_names():
+    return names(PAGES[:1]) + mmu_names(LEAVES[:1], ())
+
+
+def fields(name):
+    """What a name says: {"suite": "protect", "leaves": "4096", ...}."""
+    suite, *rest = name.split("/")
+    return {"suite": suite, **dict(part.split(":", 1) for part in rest)}
+
+
 def check_list():
-    done = glean("bench", "--list", "--filter", "^harvest/")
-    check(done.stdout.splitlines() == names(PAGES), "--list has every name",
-          done.stdout)
+    done = glean("bench", "--list")
+    check(done.stdout.splitlines() ==
+          names(PAGES) + mmu_names(LEAVES, MMU_DENSITIES),
+          "--list has every name", done.stdout)
     done = glean("bench", "--list", "--quick")
-    check(done.stdout.splitlines() == names(PAGES[:1]),
+    check(done.stdout.splitlines() == quick_names(),
           "--quick has the small ones", done.stdout)
     done = glean("bench", "--list", "--filter", "density:(0|1)/.*:seed$")
     check(done.stdout.splitlines() == [n for n in names(PAGES) if
@@ -45,18 +81,81 @@ def check_context(context):
               "a cache has its members", cache)
 
 
+def harvest_counters(name):
+    pages, density = int(name["pages"]), float(name["density"])
+    return {"dirty_pages": int(density * pages + 0.5)}
+
+
+def fault_counters(name):
+    return {"faults": int(name["threads"]) * FAULTS}
+
+
+def protect_counters(name):
+    """Runs of 64 pages, 64 apart, from page 37 on: half of all pages."""
+    leaves = int(name["leaves"])
+    pages = 2 * leaves
+    runs = len(range(37, pages, 128))
+    counters = {"leaves": leaves, "backend_calls": 1, "backend_ranges": runs}
+    if name["pattern"] == "scattered":
+        counters["backend_ranges"] = None
+    if name["method"] == "descent":
+        counters.update(backend_calls=leaves, backend_ranges=leaves)
+    if name["method"] == "rmw":
+        counters.update(backend_calls=0, backend_ranges=0)
+    return counters
+
+
+def reshape_counters(_name):
+    return {"pages": GIB_PAGES}
+
+
+def mmu_harvest_counters(name):
+    """Every second page of 1 GiB is dirty, the others writable."""
+    dirty = GIB_PAGES // 2
+    counters = {"dirty_pages": dirty, "backend_calls": None,
+                "backend_ranges": dirty, "backend_flushes": 1,
+                "leaves_changed": dirty, "clean_leaves_changed": 0,
+                "clean_page_faults": 0}
+    if name["method"] == "descent":
+        counters.update(backend_calls=dirty)
+    if name["method"] == "span":
+        # Each word's last page is clean, and after its last dirty one.
+        words = GIB_PAGES // 64
+        clean = 31 * words
+        counters.update(backend_calls=words, backend_ranges=words,
+                        leaves_changed=dirty + clean,
+                        clean_leaves_changed=clean, clean_page_faults=clean)
+    return counters
+
+
+COUNTERS = {"harvest": harvest_counters, "fault": fault_counters,
+            "protect": protect_counters, "split": reshape_counters,
+            "collapse": reshape_counters, "mmu_harvest": mmu_harvest_counters}
+
+MEASURED = {"name", "run_name", "run_type", "repetitions", "threads",
+            "repetition_index", "iterations", "real_time", "cpu_time",
+            "time_unit"}
+
+
+def check_counters(name, run):
+    """Those of the suite, and no others; None is any number above 0."""
+    expected = COUNTERS[fields(name)["suite"]](fields(name))
+    check(set(run) - MEASURED == set(expected), f"{name}: its counters", run)
+    for key, value in expected.items():
+        check(run[key] > 0 if value is None else run[key] == value,
+              f"{name}: {key} is {value}", run)
+
+
 def check_iterations(name, runs, repetitions):
-    pages = int(name.split("/")[1].split(":")[1])
-    density = float(name.split("/")[2].split(":")[1])
+    threads = int(fields(name).get("threads", 1))
     check([r["repetition_index"] for r in runs] == list(range(repetitions)),
           f"{name}: every repetition, in order", runs)
     for run in runs:
         check(run["name"] == name and run["repetitions"] == repetitions and
-              run["threads"] == 1 and run["time_unit"] == "ns" and
+              run["threads"] == threads and run["time_unit"] == "ns" and
               run["iterations"] >= 1 and run["real_time"] > 0 and
               run["cpu_time"] >= 0, f"{name}: a repetition", run)
-        check(run["dirty_pages"] == int(density * pages + 0.5),
-              f"{name}: its dirty pages are those asked for", run)
+        check_counters(name, run)
 
 
 def check_aggregates(name, runs, aggregates):
@@ -73,6 +172,9 @@ def check_aggregates(name, runs, aggregates):
               one["iterations"] == len(runs), f"{name}: {kind}", one)
         check(abs(one["real_time"] - expected[kind]) <= 1e-6 * mean,
               f"{name}: {kind} is right", one, expected)
+        for key in set(runs[0]) - MEASURED:
+            check(one[key] == (runs[0][key] if kind in ("mean", "median")
+                               else 0), f"{name}: {kind} has {key}", one)
 
 
 def check_json(text, expected_names, repetitions):
@@ -92,18 +194,19 @@ def check_json(text, expected_names, repetitions):
 
 def check_table(text, expected_names):
     rows = [line.split() for line in text.splitlines()
-            if line.startswith("harvest/")]
+            if "/method:" in line]
     check([row[0] for row in rows] == expected_names, "a row a benchmark",
           text)
     for row in rows:
         check(len(row) == 5 and row[2] in ("ns", "us", "ms", "s") and
               row[3].endswith("%"), "a row has its columns", row)
-        if row[0].endswith("method:seed"):
+        name = fields(row[0])
+        if name["method"] == BASELINES[name["suite"]]:
             check(row[4] == "1.000", "the baseline is once itself", row)
 
 
 def check_measuring():
-    all_small = names(PAGES[:1])
+    all_small = quick_names()
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "out.json")
         done = glean("bench", "--quick", "--json", path)
@@ -112,7 +215,7 @@ def check_measuring():
         with open(path, encoding="utf-8") as file:
             check_json(file.read(), all_small, 3)
 
-    some = [n for n in all_small if "density:0.01/" in n]
+    some = [n for n in names(PAGES[:1]) if "density:0.01/" in n]
     done = glean("bench", "--quick", "--json", "-", "--repetitions", "5",
                  "--filter", "density:0.01/")
     check(done.returncode == 0, "--json -", done)

@@ -69,6 +69,31 @@ def check_errors():
               f"method:glean: {line}\n", f"bench, sabotage: {what}", done)
 
 
+def check_machines():
+    """What fails under a vCPU, or in a log of its own kind."""
+    stuck = ("--pattern", "uniform", "--blocks", "off", *BUSY[len(GUEST):])
+    for what, status, line, *args in (
+            ("fault", 1, "storing to the guest failed: Bad address", *stuck),
+            ("mmio", 1, "storing to the guest failed: Input/output error",
+             *stuck),
+            ("ring", 1, "fetching from a ring failed: Numerical result out of "
+             "range", "--log", "ring", *stuck),
+            ("reset", 1, "resetting the rings failed: Numerical result out of "
+             "range", "--log", "ring", *stuck),
+            ("clear", 1, "clearing the dirty log failed: Input/output error",
+             "--log", "manual"),
+            ("vcpu", 3, "starting the vCPUs failed: Cannot allocate memory"),
+            ("enable", 1, "switching on the log failed: Operation not "
+             "supported")):
+        for backend in ("x86_ept", "arm_s2"):
+            done = sabotaged(what, *GUEST, "--json", "--backend", backend,
+                             *args)
+            check((done.returncode, done.stdout,
+                   done.stderr.splitlines()[-1:]) ==
+                  (status, "", [f"glean run: {line}"]),
+                  f"{backend}, sabotage: {what}", done)
+
+
 def check_signals():
     for number, name in ((signal.SIGINT, "SIGINT"),
                          (signal.SIGTERM, "SIGTERM")):
@@ -121,6 +146,7 @@ def main():
     if not is_sanitized():
         check_lost_writes()
         check_errors()
+        check_machines()
     finish()
 
 

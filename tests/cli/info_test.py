@@ -40,7 +40,8 @@ def check_json(info):
           "memory is about what the system says", info["memory_bytes"],
           totals)
 
-    check([b["name"] for b in info["backends"]] == ["process", "ref"],
+    check([b["name"] for b in info["backends"]] ==
+          ["process", "ref", "x86_ept", "arm_s2"],
           "backends", info["backends"])
     check([t["name"] for t in info["trackers"]] == TRACKERS,
           "trackers, best first", info["trackers"])

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "bench/glean/copy.h"
+#include "bench/glean/pages.h"
 #include "bench/glean/pattern.h"
 #include "bench/glean/random.h"
 #include "bench/glean/units.h"
@@ -75,6 +76,80 @@ static void sizes_that_are_exact_have_no_fraction(void)
 	CHECK(!strcmp(units_count(text, 50000), "50k"), "%s", text);
 	CHECK(!strcmp(units_count(text, 98123), "98.1k"), "%s", text);
 	CHECK(!strcmp(units_count(text, 950), "950"), "%s", text);
+}
+
+/* --- sets of pages --- */
+
+/* Page by page, what the runs of [from, end) should be. */
+static void check_runs(const struct pages *pages, const bool *in, uint64_t from,
+		       uint64_t end)
+{
+	struct gln_range runs[3];
+	uint64_t at = from, page = from;
+	size_t nr;
+
+	while ((nr = pages_take_runs(pages, &at, end, runs, 3))) {
+		for (size_t i = 0; i < nr; i++) {
+			while (page < end && !in[page])
+				page++;
+			CHECK(runs[i].first == page, "a run starts at %llu",
+			      (unsigned long long)page);
+			while (page < end && in[page])
+				page++;
+			CHECK(runs[i].first + runs[i].count == page,
+			      "and ends before %llu", (unsigned long long)page);
+		}
+	}
+	while (page < end && !in[page])
+		page++;
+	CHECK(page == end && at == end, "no run is left out");
+}
+
+static void sets_of_pages_give_their_maximal_runs(void)
+{
+	uint64_t random = 11;
+
+	for (uint64_t nr_pages = 1; nr_pages <= 200; nr_pages++) {
+		const uint64_t density = 1 + random_below(&random, 20);
+		struct pages pages;
+		bool in[200] = {false};
+		uint64_t nr = 0;
+
+		CHECK(!pages_init(&pages, nr_pages), "memory");
+		for (uint64_t i = 0; i < nr_pages; i++) {
+			in[i] = random_below(&random, 20) < density;
+			nr += in[i];
+			if (in[i])
+				pages_add(&pages, i);
+		}
+		CHECK(pages_count(&pages) == nr, "counts its pages");
+		for (uint64_t from = 0; from < nr_pages; from += 7)
+			check_runs(&pages, in, from, nr_pages);
+		check_runs(&pages, in, 0, nr_pages / 2);
+
+		pages_fill(&pages);
+		CHECK(pages_count(&pages) == nr_pages, "all, and no more");
+		CHECK(pages_next_run(&pages, 0, nr_pages).count == nr_pages,
+		      "all are one run");
+		pages_clear(&pages);
+		CHECK(!pages_next_run(&pages, 0, nr_pages).count, "none");
+		pages_fini(&pages);
+	}
+}
+
+/* Its bytes are those of a dirty log: page n is bit n % 8 of byte n / 8. */
+static void sets_of_pages_are_little_endian(void)
+{
+	struct pages pages;
+
+	CHECK(!pages_init(&pages, 130), "memory");
+	pages_add(&pages, 9);
+	pages_add(&pages, 129);
+
+	const unsigned char *bytes = (const unsigned char *)pages.words;
+
+	CHECK(bytes[1] == 2 && bytes[16] == 2, "bits are where they should be");
+	pages_fini(&pages);
 }
 
 /* --- patterns --- */
@@ -311,6 +386,8 @@ int main(void)
 {
 	units_have_three_digits();
 	sizes_that_are_exact_have_no_fraction();
+	sets_of_pages_give_their_maximal_runs();
+	sets_of_pages_are_little_endian();
 	uniform_picks_all_pages_alike();
 	zipf_follows_its_law();
 	zipf_samples_small_sets_too();

@@ -12,6 +12,11 @@
  *   vcpu	the second vCPU cannot be registered
  *   memory	there is no memory for a VM
  *   answer	every harvest reports a page too much
+ *   fault	from the twentieth on, faults of the second stage fail
+ *   mmio	from the twentieth on, faults find no memory
+ *   ring	a page in a ring lies past the guest's end
+ *   reset	a reset of the rings frees an entry too few
+ *   clear	the dirty log cannot be cleared
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -93,6 +98,57 @@ GLN_PUBLIC int gln_harvest_report(struct gln_harvest *harvest,
 	if (asked_for("answer"))
 		report->nr_pages++;
 	return err;
+}
+
+/* Faults that vCPUs had so far, this one included. */
+static unsigned int count_fault(void)
+{
+	static atomic_uint nr;
+
+	return atomic_fetch_add(&nr, 1) + 1;
+}
+
+GLN_PUBLIC int gln_vcpu_fault(struct gln_vcpu *vcpu, gln_gfn gfn,
+			      uint32_t access)
+{
+	int (*fault)(struct gln_vcpu *, gln_gfn, uint32_t);
+
+	find_real("gln_vcpu_fault", &fault);
+	if (asked_for("fault") && count_fault() >= 20)
+		return -EFAULT;
+	if (asked_for("mmio") && count_fault() >= 20)
+		return GLN_FAULT_MMIO;
+	return fault(vcpu, gfn, access);
+}
+
+GLN_PUBLIC bool gln_ring_fetch(struct gln_ring_cursor *cursor, uint32_t *slot,
+			       uint64_t *offset)
+{
+	bool (*fetch)(struct gln_ring_cursor *, uint32_t *, uint64_t *);
+
+	find_real("gln_ring_fetch", &fetch);
+	if (!fetch(cursor, slot, offset))
+		return false;
+	if (asked_for("ring"))
+		*offset = UINT64_MAX;
+	return true;
+}
+
+GLN_PUBLIC int gln_ring_reset(struct gln_vm *vm)
+{
+	int (*reset)(struct gln_vm *);
+
+	find_real("gln_ring_reset", &reset);
+	return reset(vm) - asked_for("reset");
+}
+
+GLN_PUBLIC int gln_clear_dirty_log(struct gln_vm *vm,
+				   const struct gln_clear_log *clear)
+{
+	int (*real)(struct gln_vm *, const struct gln_clear_log *);
+
+	find_real("gln_clear_dirty_log", &real);
+	return asked_for("clear") ? -EIO : real(vm, clear);
 }
 
 GLN_PUBLIC int gln_log_enable(struct gln_vm *vm, uint32_t id, uint32_t flags)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the tests of the command share: run it, check, say what was wrong.
 
-A test is a script `NAME_test.py GLEAN [SABOTEUR]`: the command, and a library
-for LD_PRELOAD that makes the library under it fail (saboteur.c), or the word
-`sanitized` in its place: guests are smaller and slower then. It exits 0 if all
-its checks hold, 1 after printing those that do not, 77 if it cannot run here.
+A test is a script `NAME_test.py GLEAN [SABOTEUR [BREAKABLE]]`: the command; a
+library for LD_PRELOAD that makes the library under it fail (saboteur.c), or the
+word `sanitized` in its place: guests are smaller and slower then; the command
+once more, on a library that `--break` can break. It exits 0 if all its checks
+hold, 1 after printing those that do not, 77 if it cannot run here.
 """
 
 import os
@@ -20,6 +21,10 @@ _checks = 0
 
 def glean_path():
     return os.path.abspath(sys.argv[1])
+
+
+def breakable_path():
+    return os.path.abspath(sys.argv[3])
 
 
 def is_sanitized():
@@ -44,9 +49,10 @@ def clean_environment(**changes):
     return env
 
 
-def glean(*args, env=None, stdout=subprocess.PIPE, before=None):
-    """Run the command; its output as text. @before is called in the child."""
-    return subprocess.run([glean_path(), *args], stdin=subprocess.DEVNULL,
+def glean(*args, env=None, stdout=subprocess.PIPE, before=None, path=None):
+    """Run the command, or the one at @path; its output as text. @before is
+    called in the child."""
+    return subprocess.run([path or glean_path(), *args], stdin=subprocess.DEVNULL,
                           stdout=stdout, stderr=subprocess.PIPE,
                           env=env or clean_environment(), text=True,
                           preexec_fn=before,

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""glean run on models of CPUs: every table, every log, and what must fail.
+
+A library that is broken on purpose must end in a copy that is wrong; else the
+runs that verify would prove nothing.
+"""
+
+import itertools
+import json
+
+from run_shape import run_json
+from support import (GUEST, GUEST_MIB, breakable_path, check, finish, glean,
+                     is_sanitized)
+
+# Options of each table, its page size, and the logs that it can keep.
+TABLES = (
+    (("x86_ept",), 4096, ("bitmap", "manual", "ring", "pml")),
+    (("x86_ept", "--levels", "5"), 4096, ("bitmap", "manual", "ring", "pml")),
+    (("arm_s2",), 4096, ("bitmap", "manual", "ring", "dbm")),
+    (("arm_s2", "--granule", "16K"), 16384,
+     ("bitmap", "manual", "ring", "dbm")),
+    (("arm_s2", "--granule", "64K"), 65536,
+     ("bitmap", "manual", "ring", "dbm")),
+)
+TRACKERS = {"bitmap": "write-protect", "manual": "write-protect",
+            "ring": "ring", "pml": "pml", "dbm": "dbm"}
+BREAKS = ("skip-flush", "mark-first", "lose-dirty", "span")
+
+# A guest that is surely written while it is copied, in places that are few.
+BUSY = ("--vcpus", "8", "--rate", "0", "--max-rounds", "8", "--downtime", "1",
+        "--pattern", "phases")
+
+# A race is not lost in every run: so many runs, of which one must show it.
+TRIES = 10
+
+
+def nr_dirtied(result):
+    return sum(one["dirty_pages"] for one in result["rounds"][1:])
+
+
+def check_tables():
+    patterns = itertools.cycle(("uniform", "zipf", "sequential", "phases"))
+    for table, page_bytes, logs in TABLES:
+        dirtied = 0
+        for log in logs:
+            result = run_json("--backend", *table, "--log", log,
+                              "--pattern", next(patterns))
+            if not result:
+                continue
+            granule = page_bytes if table[0] == "arm_s2" else None
+            check((result["backend"], result["log"], result["tracker"],
+                   result["page_bytes"], result["granule"]) ==
+                  (table[0], log, TRACKERS[log], page_bytes, granule),
+                  "the object says what was asked for", result)
+            check("model" in result["tracker_reason"],
+                  "and that it is a model", result)
+            check(result["faults"]["mapped"] > 0, "faults map the guest",
+                  result)
+            check(result["flushes"] > 0 or not nr_dirtied(result),
+                  "what is protected is flushed", result)
+            dirtied += nr_dirtied(result)
+        check(dirtied > 0, f"{table}: guests were written meanwhile")
+
+
+def check_blocks():
+    """Blocks save faults; how they are split changes no result."""
+    for backend in ("x86_ept", "arm_s2"):
+        mapped = {}
+        for blocks, split in (("on", "on"), ("on", "off"), ("off", "on")):
+            result = run_json("--backend", backend, "--blocks", blocks,
+                              "--eager-split", split, "--rate", "20000")
+            if result:
+                mapped[blocks, split] = result["faults"]["mapped"]
+        check(len(mapped) == 3 and
+              mapped["on", "on"] < mapped["off", "on"],
+              f"{backend}: blocks map more than a page with a fault", mapped)
+        for log in ("manual", "ring"):
+            run_json("--backend", backend, "--eager-split", "off", "--log", log)
+
+
+def check_addresses():
+    """Start levels and concatenated roots of many shapes, and 52 bits."""
+    for granule, bits in (("4K", "32"), ("4K", "43"), ("4K", "52"),
+                          ("16K", "36"), ("16K", "52"), ("64K", "32"),
+                          ("64K", "48"), ("64K", "52")):
+        run_json("--backend", "arm_s2", "--granule", granule, "--ipa-bits",
+                 bits, "--memory", "8M")
+
+
+def check_corners():
+    for backend, log in (("x86_ept", "bitmap"), ("x86_ept", "manual"),
+                         ("x86_ept", "ring"), ("x86_ept", "pml"),
+                         ("arm_s2", "manual"), ("arm_s2", "ring"),
+                         ("arm_s2", "dbm")):
+        args = ("--backend", backend, "--log", log)
+        run_json(*args, "--memory", "4K", "--vcpus", "1")
+        run_json(*args, "--memory", "260K", "--vcpus", "3", "--rate", "0",
+                 "--max-rounds", "3")
+        run_json(*args, *BUSY)
+    run_json("--backend", "x86_ept", "--log", "ring", "--memory", "1M",
+             "--vcpus", "40", "--rate", "1000")
+
+
+def run_breakable(*args):
+    """A run of what can be broken: its status, and its verdict."""
+    done = glean(*GUEST, "--json", *args, path=breakable_path())
+    try:
+        result = json.loads(done.stdout)
+    except ValueError:
+        result = {"verified": None, "mismatched_pages": 0}
+    check((done.returncode, result["verified"]) in ((0, True), (1, False)) and
+          (result["mismatched_pages"] > 0) == (done.returncode == 1),
+          f"{args}: status and verdict agree", done)
+    return result["verified"]
+
+
+def check_breaks():
+    for backend in ("x86_ept", "arm_s2"):
+        args = ("--backend", backend, *BUSY)
+        check(run_breakable(*args) is True,
+              f"{backend}: what can be broken and is not, is right")
+        for how in BREAKS:
+            check(any(run_breakable(*args, "--break", how, "--seed",
+                                    str(seed)) is False
+                      for seed in range(TRIES)),
+                  f"{backend}: --break {how} is seen")
+
+
+def check_what_cannot_be_broken():
+    for args, line in (
+            (("--break", "magic"), "--break: 'magic' is not a way to break: "
+             "give skip-flush, mark-first, lose-dirty or span"),
+            (("--break", "span"), "--break: the process backend has none: "
+             "leave out --break or give --backend x86_ept or arm_s2"),
+            (("--break", "span", "--backend", "ref"), "--break: the ref "
+             "backend has none: leave out --break or give --backend x86_ept "
+             "or arm_s2")):
+        done = glean("run", *args, path=breakable_path())
+        check((done.returncode, done.stdout, done.stderr) ==
+              (2, "", f"glean run: {line}\n"), f"{args} is refused", done)
+
+
+def check_table():
+    done = glean(*GUEST, "--backend", "arm_s2", "--granule", "16K", "--log",
+                 "ring")
+    lines = done.stdout.splitlines()
+    rate = "5k" if is_sanitized() else "50k"
+    check(done.returncode == 0 and lines[:3] ==
+          [f"guest     {GUEST_MIB} MiB: {GUEST_MIB * 64} pages of 16 KiB, "
+           f"2 vCPUs, uniform, {rate} pages/s", "backend   arm_s2, log ring",
+           "tracker   ring: a write of a protected page faults, into a ring, "
+           "in a model of Arm's stage 2"], "the table's header", done)
+
+
+def main():
+    check_tables()
+    check_blocks()
+    check_addresses()
+    check_corners()
+    check_breaks()
+    check_what_cannot_be_broken()
+    check_table()
+    finish()
+
+
+main()
