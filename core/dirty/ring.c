@@ -40,7 +40,7 @@ static int close_batch(struct ring_reset *reset)
 	const uint64_t mask = reset->mask;
 
 	reset->mask = 0;
-	if (!mask)
+	if (!mask || !reset->slot)
 		return 0;
 	return glni_rearm(&reset->slot->log->harvest, reset->page, mask);
 }

@@ -168,8 +168,8 @@ struct radix_ops {
  *
  * @lock:	serialises the allocator; nothing else is done under it.
  * @has_blocks:	leaves may stand above the last level.
- * @splits_eagerly: blocks are split when logging starts or a log is cleared, not
- *		at faults only.
+ * @splits_eagerly: blocks are split when logging starts or a log is cleared,
+ *not at faults only.
  * @nr_tables:	tables there are, the root not among them.
  */
 struct radix {

@@ -156,8 +156,8 @@ typedef void (*part_fn)(struct gln_backend *be, struct gln_backend_slot *face,
 static void unmap_part(struct gln_backend *be, struct gln_backend_slot *face,
 		       struct gln_range part, uint64_t *sum)
 {
-	(void)sum;
 	be->ops->unmap(be, face, part);
+	*sum += part.count;
 }
 
 static void age_part(struct gln_backend *be, struct gln_backend_slot *face,
@@ -194,7 +194,9 @@ static int for_each_part(struct gln_vm *vm, struct gln_range range, part_fn fn,
 
 int gln_mmu_unmap(struct gln_vm *vm, struct gln_range range)
 {
-	return for_each_part(vm, range, unmap_part, NULL);
+	uint64_t nr_pages = 0;
+
+	return for_each_part(vm, range, unmap_part, &nr_pages);
 }
 
 int gln_mmu_age(struct gln_vm *vm, struct gln_range range, uint64_t *nr_young)

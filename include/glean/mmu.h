@@ -106,8 +106,8 @@ GLN_PUBLIC int gln_vcpu_topup(struct gln_vcpu *vcpu);
  * Return: an enum gln_fault; -EINVAL for an @access of no or unknown bits;
  * -ERANGE for a @gfn beyond what the table can translate; -ENOMEM if the cache
  * is empty: top up and call again; -EFAULT if nothing backs the frame; -ENOTSUP
- * if the backend maps no guest. On failure nothing is mapped, writable or marked
- * that was not before.
+ * if the backend maps no guest. On failure nothing is mapped, writable or
+ * marked that was not before.
  */
 GLN_PUBLIC int gln_vcpu_fault(struct gln_vcpu *vcpu, gln_gfn gfn,
 			      uint32_t access);

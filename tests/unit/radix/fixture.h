@@ -640,10 +640,14 @@ static inline bool rig_is_unchanged(struct rig_state was)
 	       is.nr_cached == was.nr_cached;
 }
 
-/* Every body that follows holds for every table. */
+/*
+ * Every body that follows holds for every table. A declaration takes no
+ * parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
+ */
 #define each_kind(kind)                                                     \
 	for (enum rig_kind kind = 0; kind < RIG_KINDS; rig_close(), kind++) \
 		for (bool once = (rig_open(kind), true); once; once = false)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* A frame in the middle of a block that fits the slot; its level and pages. */
 static inline gln_gfn in_block(void)

@@ -260,7 +260,9 @@ static void step(void)
 	}
 }
 
-Test(random, anything_in_any_order_loses_no_write, .timeout = 100)
+TestSuite(random, .timeout = 100);
+
+Test(random, anything_in_any_order_loses_no_write)
 {
 	for (enum rig_kind kind = 0; kind < RIG_KINDS; kind++) {
 		/* Tables of 512 entries take their time. */
