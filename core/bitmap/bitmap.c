@@ -29,21 +29,72 @@ uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
 	return nr_new;
 }
 
+static uint64_t next_set(const struct bitmap *bm, unsigned int level,
+			 uint64_t bit);
+
+/*
+ * First word of a level from @word on that is not 0; some word past the end if
+ * there is none. Relaxed: others may be marking; who must see what, does.
+ */
+static uint64_t next_word(const struct bitmap *bm, unsigned int level,
+			  uint64_t word, uint64_t end)
+{
+	const gln_word *const words = bitmap_level(bm, level);
+
+	for (; word < end; word++) {
+		if (level < bm->nr_upper && word % LINE_WORDS == 0)
+			word = next_set(bm, level + 1, word >> LINE_WORD_SHIFT)
+			       << LINE_WORD_SHIFT;
+		if (word >= end || gln_load_relaxed(&words[word]))
+			break;
+	}
+
+	return word;
+}
+
+/* First bit of a level from @bit on that is set; some bit past the end. */
+static uint64_t next_set(const struct bitmap *bm, unsigned int level,
+			 uint64_t bit)
+{
+	const gln_word *const words = bitmap_level(bm, level);
+	const uint64_t lines = gln_div_up(bm->nr_pages, LINE_PAGES);
+	const uint64_t nr_words =
+		((lines - 1) >> (level * LINE_SHIFT + GLN_WORD_SHIFT)) + 1;
+	uint64_t word = bit >> GLN_WORD_SHIFT;
+	uint64_t bits;
+
+	if (word >= nr_words)
+		return bit;
+	bits = gln_load_relaxed(&words[word]) >> bit % GLN_WORD_BITS;
+	if (bits)
+		return bit + gln_ctz64(bits);
+	word = next_word(bm, level, word + 1, nr_words);
+	if (word >= nr_words)
+		return nr_words << GLN_WORD_SHIFT;
+
+	/* A take may have cleared it since: then it is as good as any. */
+	bits = gln_load_relaxed(&words[word]);
+	return word << GLN_WORD_SHIFT | (bits ? gln_ctz64(bits) : 0);
+}
+
 uint64_t glni_bitmap_count(const struct bitmap *bm)
 {
-	const uint64_t nr_lines = gln_div_up(bm->nr_pages, LINE_PAGES);
+	const uint64_t nr_words = bitmap_nr_summary_words(bm->nr_pages);
 	uint64_t nr = 0;
 
-	/* Relaxed: a count of marks that come and go orders nothing. */
-	for (uint64_t line = 0; line < nr_lines; line++) {
-		const uint64_t lines =
-			gln_load_relaxed(&bm->summary[line >> GLN_WORD_SHIFT]);
-		const uint64_t word = line << LINE_WORD_SHIFT;
+	for (uint64_t i = 0; (i = next_word(bm, 0, i, nr_words)) < nr_words;
+	     i++) {
+		uint64_t lines = gln_load_relaxed(&bm->summary[i]);
 
-		if (!(lines >> line % GLN_WORD_BITS & 1))
-			continue;
-		for (uint64_t i = word; i < word + LINE_WORDS; i++)
-			nr += gln_popcount64(gln_load_relaxed(&bm->words[i]));
+		for (; lines; lines &= lines - 1) {
+			const uint64_t word =
+				(i << GLN_WORD_SHIFT | gln_ctz64(lines))
+				<< LINE_WORD_SHIFT;
+
+			for (uint64_t j = word; j < word + LINE_WORDS; j++)
+				nr += gln_popcount64(
+					gln_load_relaxed(&bm->words[j]));
+		}
 	}
 
 	return nr;
@@ -55,12 +106,9 @@ uint64_t glni_bitmap_nr_lines(const struct bitmap *bm, uint64_t enough)
 	uint64_t nr = 0;
 
 	/* Relaxed: a guess that decides how to take, not what. */
-	for (uint64_t i = 0; i < nr_words && nr < enough; i++) {
-		const uint64_t lines = gln_load_relaxed(&bm->summary[i]);
-
-		if (lines)
-			nr += gln_popcount64(lines);
-	}
+	for (uint64_t i = 0;
+	     nr < enough && (i = next_word(bm, 0, i, nr_words)) < nr_words; i++)
+		nr += gln_popcount64(gln_load_relaxed(&bm->summary[i]));
 
 	return gln_min(nr, enough);
 }

@@ -2,15 +2,20 @@
 /*
  * bitmap.h - dirty words under a summary, and the snapshot taken from them.
  *
+ *   upper     one bit a line of what is below it, until all fits in a line
+ *      |      1 TiB of 4 KiB pages: 128 bytes; 12 TiB: 1.5 KiB and 24 bytes
+ *      v
  *   summary   one bit a line: "some word of this line may be set"
  *      |      1 TiB of 4 KiB pages: 64 KiB
  *      v
  *   words     one bit a page, 64 to a word, 8 words (512 pages) to a line
  *             1 TiB of 4 KiB pages: 32 MiB
  *
- *   B1  After a mark has returned, the summary bit of its line is set, unless
- *       a take that began after the word was set has taken the word.
- *   B2  A summary bit may be set although its line is empty; a take clears it.
+ *   B1  After a mark has returned, the summary bit of its line is set, and the
+ *       one above it at each level, unless a take that began after the word
+ *       was set has taken the word.
+ *   B2  A summary bit may be set although nothing below it is; a take of all
+ *       that is below clears it.
  *   B3  Bits past nr_pages are never set.
  *   B4  A snapshot's line holds something only while its "taken" bit is set;
  *       what words elsewhere hold means nothing.
@@ -33,15 +38,24 @@ enum {
 	/* Pages under one word of the summary. */
 	SUMMARY_WORD_SHIFT = LINE_SHIFT + GLN_WORD_SHIFT,
 	SUMMARY_WORD_PAGES = 1 << SUMMARY_WORD_SHIFT,
+	/* Levels above the summary: enough for 2^64 pages. */
+	MAX_UPPER = 6,
 };
 
 struct scan_kernel;
 
-/** struct bitmap - live marks: any thread sets, one harvester takes. */
+/**
+ * struct bitmap - live marks: any thread sets, one harvester takes.
+ *
+ * @upper: @nr_upper levels above the summary, the lowest first. They lie behind
+ *	   it, in the same memory; see bitmap_find_levels().
+ */
 struct bitmap {
 	uint64_t nr_pages;
 	gln_word *words;
 	gln_word *summary;
+	gln_word *upper[MAX_UPPER];
+	unsigned int nr_upper;
 	enum fence_form fence;
 	const struct scan_kernel *kernel;
 };
@@ -50,7 +64,7 @@ struct bitmap {
 struct snapshot {
 	uint64_t nr_pages;
 	uint64_t *words;
-	uint64_t *taken; /* one bit a line, like the summary */
+	uint64_t *taken; /* one bit a line, like the summary; room for levels */
 };
 
 static inline uint64_t bitmap_nr_words(uint64_t nr_pages)
@@ -69,9 +83,50 @@ static inline uint64_t bitmap_nr_summary_words(uint64_t nr_pages)
 	return gln_div_up(nr_pages, SUMMARY_WORD_PAGES);
 }
 
+/* Words of the level above one of @nr_words words; 0 if these fit in a line. */
+static inline uint64_t bitmap_nr_words_above(uint64_t nr_words)
+{
+	return nr_words <= LINE_WORDS
+		       ? 0
+		       : gln_div_up(nr_words, LINE_WORDS * GLN_WORD_BITS);
+}
+
+/* Whole lines of a level, so that the next begins with a line. */
+static inline uint64_t bitmap_level_words(uint64_t nr_words)
+{
+	return gln_div_up(nr_words, LINE_WORDS) * LINE_WORDS;
+}
+
+/* The summary and all levels above it. */
 static inline uint64_t bitmap_summary_bytes(uint64_t nr_pages)
 {
-	return bitmap_nr_summary_words(nr_pages) * GLN_WORD_BYTES;
+	uint64_t nr_words = bitmap_nr_summary_words(nr_pages);
+	uint64_t sum = 0;
+
+	for (; nr_words; nr_words = bitmap_nr_words_above(nr_words))
+		sum += bitmap_level_words(nr_words);
+
+	return sum * GLN_WORD_BYTES;
+}
+
+/** bitmap_level() - the summary for 0, the levels above it from 1 on. */
+static inline gln_word *bitmap_level(const struct bitmap *bm,
+				     unsigned int level)
+{
+	return level ? bm->upper[level - 1] : bm->summary;
+}
+
+/** bitmap_find_levels() - set @bm->upper, behind the summary. */
+static inline void bitmap_find_levels(struct bitmap *bm)
+{
+	uint64_t nr_words = bitmap_nr_summary_words(bm->nr_pages);
+	gln_word *level = bm->summary + bitmap_level_words(nr_words);
+
+	bm->nr_upper = 0;
+	while ((nr_words = bitmap_nr_words_above(nr_words))) {
+		bm->upper[bm->nr_upper++] = level;
+		level += bitmap_level_words(nr_words);
+	}
 }
 
 /* The bits of word @word that stand for pages below @nr_pages. */
@@ -85,18 +140,32 @@ static inline uint64_t bitmap_valid_bits(uint64_t nr_pages, uint64_t word)
 		(unsigned int)gln_min(nr_pages - first, GLN_WORD_BITS));
 }
 
-/* Set the summary bit of @line. A set one is left alone, its line shared. */
-static inline void bitmap_summarise(struct bitmap *bm, uint64_t line)
+/* Set a bit of a level. A set one is left alone, its line shared. */
+static inline void bitmap_set_summary(gln_word *level, uint64_t line)
 {
-	gln_word *summary = &bm->summary[line >> GLN_WORD_SHIFT];
+	gln_word *word = &level[line >> GLN_WORD_SHIFT];
 	const uint64_t bit = UINT64_C(1) << line % GLN_WORD_BITS;
 
-	/* Relaxed: mark.2 or mark.3 stands between the word and this load. */
-	if (gln_load_relaxed(summary) & bit)
+	/*
+	 * sync mark.7 (acquire) <-> take.1: a bit that another marker set after
+	 * a take had cleared it must not be seen beside the level above as it
+	 * was before that take.
+	 */
+	if (gln_load_acquire(word) & bit)
 		return;
 
-	/* sync mark.4 (acq_rel) -> take.1: the word, then its summary bit. */
-	gln_fetch_or_acq_rel(summary, bit);
+	/* sync mark.4 (acq_rel) <-> take.1: what is below, then its bit. */
+	gln_fetch_or_acq_rel(word, bit);
+}
+
+/* Set the summary bit of @line, and those above it, bottom up. */
+static inline void bitmap_summarise(struct bitmap *bm, uint64_t line)
+{
+	bitmap_set_summary(bm->summary, line);
+	for (unsigned int i = 0; i < bm->nr_upper; i++) {
+		line >>= LINE_SHIFT;
+		bitmap_set_summary(bm->upper[i], line);
+	}
 }
 
 /*

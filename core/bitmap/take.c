@@ -2,12 +2,12 @@
 /*
  * take.c - move marks from the live bitmap into a snapshot.
  *
- *   1  summary -> taken       exchange; a clean slot ends here
+ *   1  summary -> taken       exchange, top down; a clean slot ends here
  *   2  fence                  one for the whole take
  *   3  words of taken lines   exchange; lines found empty are dropped
  *   4  lines not reached      their summary bits go back
  *
- * Summary before words here, words before summary in mark: a mark between 1
+ * From the top down here, from the words up in mark: a mark between 1
  * and 3 is taken now and leaves a summary bit behind that the next take finds
  * pointing at nothing (B2); a mark after 3 is the next take's.
  */
@@ -22,51 +22,117 @@ static uint64_t lines_in_range(uint64_t group, uint64_t first, uint64_t end)
 }
 
 /*
- * First summary word in [group, end) that is not 0, or end. A clean slot is
- * nothing but this loop.
+ * First word of the top level in [word, end) that is not 0, or end. A clean
+ * slot is nothing but this loop.
  */
-static uint64_t next_group(const gln_word *summary, uint64_t group,
-			   uint64_t end)
+static uint64_t next_word(const gln_word *level, uint64_t word, uint64_t end)
 {
 	/* Relaxed: a mark that returned before we began is seen. */
-	for (; group + LINE_WORDS <= end; group += LINE_WORDS) {
-		uint64_t any = 0;
+	while (word < end && !gln_load_relaxed(&level[word]))
+		word++;
 
-		for (unsigned int i = 0; i < LINE_WORDS; i++)
-			any |= gln_load_relaxed(&summary[group + i]);
-		if (any)
-			break;
+	return word;
+}
+
+/* Lines of the bitmap below one bit of a level, as a shift. */
+static unsigned int level_shift(unsigned int level)
+{
+	return level * LINE_SHIFT;
+}
+
+/*
+ * The bits of @word of a level below which there is nothing but lines in
+ * [first, end), where the bitmap ends after @nr_lines. Others stay (B2).
+ */
+static uint64_t uncut_bits(unsigned int level, uint64_t word, uint64_t first,
+			   uint64_t end, uint64_t nr_lines)
+{
+	const unsigned int shift = level_shift(level);
+	const uint64_t one = UINT64_C(1) << shift;
+	const uint64_t stop =
+		end == nr_lines ? gln_div_up(end, one) : end >> shift;
+
+	return lines_in_range(word, gln_div_up(first, one), stop);
+}
+
+/** struct summary_take - step 1 under way, for lines [first, end). */
+struct summary_take {
+	struct bitmap *bm;
+	struct snapshot *snap;
+	uint64_t first;
+	uint64_t end;
+	uint64_t nr_lines;
+	uint64_t any;
+};
+
+/* Clear bits of one word and return which were set, cut or not. */
+static uint64_t take_summary_word(const struct summary_take *take,
+				  unsigned int level, uint64_t word)
+{
+	const uint64_t one = UINT64_C(1) << level_shift(level);
+	const uint64_t wanted =
+		lines_in_range(word, take->first >> level_shift(level),
+			       gln_div_up(take->end, one));
+
+	/*
+	 * sync take.1 (acq_rel) <-> mark.4, mark.7: what is behind each bit is
+	 * set before we look at it. Under a bit that was set every word is
+	 * changed, also where it is 0: a marker that skips a set bit must find
+	 * that it is cleared (mark.7).
+	 */
+	return gln_fetch_and_acq_rel(&bitmap_level(take->bm, level)[word],
+				     ~uncut_bits(level, word, take->first,
+						 take->end, take->nr_lines)) &
+	       wanted;
+}
+
+/* Words [word, end) of a level, and all below what is set in them. */
+static void take_level(struct summary_take *take, unsigned int level,
+		       uint64_t word, uint64_t end)
+{
+	const unsigned int shift = level_shift(level) + GLN_WORD_SHIFT;
+	const uint64_t one = UINT64_C(1) << shift;
+
+	word = gln_max(word, take->first >> shift);
+	end = gln_min(end, gln_div_up(take->end, one));
+	for (; word < end; word++) {
+		uint64_t bits;
+
+		if (level == take->bm->nr_upper)
+			word = next_word(bitmap_level(take->bm, level), word,
+					 end);
+		if (word == end)
+			return;
+		bits = take_summary_word(take, level, word);
+		if (!level) {
+			take->snap->taken[word] |= bits;
+			take->any |= bits;
+			continue;
+		}
+		for (; bits; bits &= bits - 1) {
+			const uint64_t below =
+				word << GLN_WORD_SHIFT | gln_ctz64(bits);
+
+			take_level(take, level - 1, below << LINE_WORD_SHIFT,
+				   (below + 1) << LINE_WORD_SHIFT);
+		}
 	}
-	while (group < end && !gln_load_relaxed(&summary[group]))
-		group++;
-
-	return group;
 }
 
 /* Step 1. False if no line of [first, end) may hold a mark. */
 static bool take_summary(struct bitmap *bm, struct snapshot *snap,
 			 uint64_t first, uint64_t end)
 {
-	const uint64_t end_group = gln_div_up(end, GLN_WORD_BITS);
-	uint64_t group = first >> GLN_WORD_SHIFT;
-	uint64_t any = 0;
+	struct summary_take take = {
+		.bm = bm,
+		.snap = snap,
+		.first = first,
+		.end = end,
+		.nr_lines = gln_div_up(bm->nr_pages, LINE_PAGES),
+	};
 
-	for (; (group = next_group(bm->summary, group, end_group)) < end_group;
-	     group++) {
-		const uint64_t wanted = lines_in_range(group, first, end);
-		uint64_t lines;
-
-		/*
-		 * sync take.1 (acq_rel) <- mark.4: the words behind each bit
-		 * are set before we look at them.
-		 */
-		lines = gln_fetch_and_acq_rel(&bm->summary[group], ~wanted) &
-			wanted;
-		snap->taken[group] |= lines;
-		any |= lines;
-	}
-
-	return any != 0;
+	take_level(&take, bm->nr_upper, 0, UINT64_MAX);
+	return take.any != 0;
 }
 
 /* Step 4, for lines [first, end). */

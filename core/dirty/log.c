@@ -36,6 +36,7 @@ static int map_init(const struct gln_allocator *from, struct bitmap *map,
 	map->kernel = glni_best_kernel();
 	map->words = gln_alloc(from, (size_t)bitmap_words_bytes(nr_pages));
 	map->summary = gln_alloc(from, (size_t)bitmap_summary_bytes(nr_pages));
+	bitmap_find_levels(map);
 
 	return map->words && map->summary ? 0 : -ENOMEM;
 }

@@ -28,6 +28,12 @@ enum {
 	BASE = 0x1001,
 	PLACE_BITS = 16,
 	MAX_PAUSE = 400,
+	/*
+	 * With --levels, lines are that far apart: each under a line of the
+	 * summary of its own, all under one or two bits of the top level.
+	 */
+	FAR_PAGES = 3 * 512 * 512,
+	LINE_PAGES = 512,
 };
 
 /** struct marker - what a thread has written and announced. */
@@ -48,6 +54,7 @@ struct settings {
 	uint64_t full_fence;
 	uint64_t pin;
 	uint64_t flip; /* harvest by flip, else by exchange */
+	uint64_t levels;
 	uint64_t until_lost;
 	uint64_t seed;
 };
@@ -65,6 +72,21 @@ static struct race {
 	uint64_t taken;
 	uint64_t lost;
 } race;
+
+/* Where the slot has a page of ours; and back. */
+static uint64_t to_slot(uint64_t page)
+{
+	if (!race.settings.levels)
+		return page;
+	return page / LINE_PAGES * FAR_PAGES + page % LINE_PAGES;
+}
+
+static uint64_t from_slot(uint64_t page)
+{
+	if (!race.settings.levels)
+		return page;
+	return page / FAR_PAGES * LINE_PAGES + page % FAR_PAGES;
+}
 
 /* One page for all, one beside it, one in the next word, one in other lines. */
 static uint64_t choose_page(struct marker *marker)
@@ -99,7 +121,7 @@ static void *marker_main(void *arg)
 		gln_store_relaxed(
 			&marker->pages[page * MAX_MARKERS + marker->index],
 			sequence);
-		gln_dirty_mark(marker->vm, BASE + page);
+		gln_dirty_mark(marker->vm, BASE + to_slot(page));
 		/* Release: the mark, before the news of it. */
 		gln_store_release(&marker->announced,
 				  sequence << PLACE_BITS | page);
@@ -133,7 +155,7 @@ static void harvest(void)
 	      "a harvest can begin");
 	while (gln_harvest_next(harvest, &run, 1)) {
 		for (uint64_t i = 0; i < run.count; i++)
-			copy_page(run.first - BASE + i);
+			copy_page(from_slot(run.first - BASE) + i);
 		nr += run.count;
 	}
 	gln_harvest_commit(harvest);
@@ -211,7 +233,7 @@ static void run_vm(void)
 		.struct_bytes = sizeof(slot),
 		.id = SLOT_ID,
 		.base = BASE,
-		.nr_pages = NR_PAGES,
+		.nr_pages = to_slot(NR_PAGES - 1) + 1,
 	};
 
 	CHECK(!gln_vm_create(&params, &race.vm), "a VM can be made");
@@ -229,6 +251,7 @@ int main(int argc, char **argv)
 		{"full-fence", &race.settings.full_fence, NULL},
 		{"pin", &race.settings.pin, NULL},
 		{"flip", &race.settings.flip, NULL},
+		{"levels", &race.settings.levels, NULL},
 		{"until-lost", &race.settings.until_lost, NULL},
 		{"seed", &race.settings.seed, NULL},
 	};

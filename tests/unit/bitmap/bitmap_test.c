@@ -378,16 +378,20 @@ Test(bitmap, sizes_in_words_and_bytes_are_exact)
 	static const struct {
 		uint64_t nr_pages, nr_words, words_bytes, summary_bytes;
 	} cases[] = {
-		{1, 1, 64, 8},
-		{64, 1, 64, 8},
-		{65, 2, 64, 8},
-		{512, 8, 64, 8},
-		{513, 9, 128, 8},
-		{32768, 512, 4096, 8},
-		{32769, 513, 4160, 16},
+		{1, 1, 64, 64},
+		{64, 1, 64, 64},
+		{65, 2, 64, 64},
+		{512, 8, 64, 64},
+		{513, 9, 128, 64},
+		{32768, 512, 4096, 64},
+		{32769, 513, 4160, 64},
+		{262144, 4096, 32768, 64},
+		/* Two lines of the summary, and one above them. */
+		{262145, 4097, 32832, 128 + 64},
 		/* 2^52 pages of 4 KiB fill the address space. */
 		{UINT64_C(1) << 52, UINT64_C(1) << 46, UINT64_C(1) << 49,
-		 UINT64_C(1) << 40},
+		 (UINT64_C(1) << 40) + (UINT64_C(1) << 31) +
+			 (UINT64_C(1) << 22) + (UINT64_C(1) << 13) + 64},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -58,6 +58,7 @@ static inline void fixture_init(struct fixture *f, uint64_t nr_pages,
 	f->live = calloc(nr_pages, 1);
 	f->taken = calloc(nr_pages, 1);
 	cr_assert(f->bm.summary && f->snap.taken && f->live && f->taken);
+	bitmap_find_levels(&f->bm);
 }
 
 static inline void fixture_fini(struct fixture *f)
@@ -109,6 +110,27 @@ static inline bool fixture_line_bit(const uint64_t *lines, uint64_t line)
 	return lines[line / 64] >> line % 64 & 1;
 }
 
+/* B1 above the summary: over each word that is not 0 there is a bit. */
+static inline void fixture_check_levels(const struct fixture *f,
+					const char *what, uint64_t seed)
+{
+	uint64_t nr = bitmap_nr_summary_words(f->bm.nr_pages);
+
+	for (unsigned int i = 0; i < f->bm.nr_upper; i++) {
+		for (uint64_t word = 0; word < nr; word++)
+			require(!gln_load_relaxed(
+					&bitmap_level(&f->bm, i)[word]) ||
+					fixture_line_bit((const uint64_t *)
+								 f->bm.upper[i],
+							 word / LINE_WORDS),
+				"%s, %" PRIu64 " pages, seed %" PRIu64
+				": word %" PRIu64 " of level %u is not "
+				"summarised (B1)",
+				what, f->bm.nr_pages, seed, word, i);
+		nr = bitmap_nr_words_above(nr);
+	}
+}
+
 /* B1, B3, B4, and that marks are where the model says. */
 static inline void fixture_check(const struct fixture *f, const char *what,
 				 uint64_t seed)
@@ -134,6 +156,7 @@ static inline void fixture_check(const struct fixture *f, const char *what,
 			" has no summary bit (B1)",
 			what, nr_pages, seed, i);
 	}
+	fixture_check_levels(f, what, seed);
 	for (uint64_t line = nr_lines; line % 64; line++)
 		require(!fixture_line_bit(summary, line) &&
 				!fixture_line_bit(f->snap.taken, line),
