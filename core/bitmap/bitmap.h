@@ -86,9 +86,7 @@ static inline uint64_t bitmap_nr_summary_words(uint64_t nr_pages)
 /* Words of the level above one of @nr_words words; 0 if these fit in a line. */
 static inline uint64_t bitmap_nr_words_above(uint64_t nr_words)
 {
-	return nr_words <= LINE_WORDS
-		       ? 0
-		       : gln_div_up(nr_words, LINE_WORDS * GLN_WORD_BITS);
+	return nr_words <= LINE_WORDS ? 0 : gln_div_up(nr_words, LINE_PAGES);
 }
 
 /* Whole lines of a level, so that the next begins with a line. */
