@@ -7,6 +7,26 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 
+/* Pages [first, end) of one line: an OR a word, then the summary, once. */
+static uint64_t mark_in_line(struct bitmap *bm, uint64_t first, uint64_t end)
+{
+	const uint64_t last_word = (end - 1) >> GLN_WORD_SHIFT;
+	uint64_t nr_new = 0;
+
+	for (uint64_t word = first >> GLN_WORD_SHIFT; word <= last_word;
+	     word++) {
+		const uint64_t bits = bitmap_valid_bits(end, word) &
+				      ~bitmap_valid_bits(first, word);
+
+		if (bitmap_look(bm, word, bits))
+			nr_new += gln_popcount64(
+				bitmap_set_bits(&bm->words[word], bits));
+	}
+	bitmap_marked(bm, last_word);
+
+	return nr_new;
+}
+
 uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
 				uint64_t count)
 {
@@ -15,14 +35,12 @@ uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
 
 	gln_assert(first <= bm->nr_pages && count <= bm->nr_pages - first);
 
+	bitmap_written(bm);
 	while (first < end) {
-		const uint64_t word = first >> GLN_WORD_SHIFT;
 		const uint64_t stop =
-			gln_min(end, (word + 1) << GLN_WORD_SHIFT);
-		const uint64_t bits = gln_bits_between(
-			first % GLN_WORD_BITS, (stop - 1) % GLN_WORD_BITS);
+			gln_min(end, (first | (LINE_PAGES - 1)) + 1);
 
-		nr_new += gln_popcount64(bitmap_mark_word(bm, word, bits));
+		nr_new += mark_in_line(bm, first, stop);
 		first = stop;
 	}
 

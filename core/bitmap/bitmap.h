@@ -187,13 +187,9 @@ static inline uint64_t bitmap_set_bits(gln_word *word, uint64_t bits)
 	return bits & ~gln_fetch_or_acq_rel(word, bits);
 }
 
-/* What is left to set of @bits, when the guest's bytes are written. */
-static inline uint64_t bitmap_look(struct bitmap *bm, uint64_t word,
-				   uint64_t bits)
+/* The guest's bytes are written; words may be looked at after this. */
+static inline void bitmap_written(const struct bitmap *bm)
 {
-	if (GLN_BREAK_SUMMARY_FIRST)
-		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
-
 	/*
 	 * sync mark.1 (seq_cst) <-> take.4, clear.1: the guest's bytes, or the
 	 * entry that lets it write, leave the store buffer before the load
@@ -203,6 +199,14 @@ static inline uint64_t bitmap_look(struct bitmap *bm, uint64_t word,
 	 * (tests/stress/store_buffer.c).
 	 */
 	glni_fence_light(bm->fence);
+}
+
+/* What is left to set of @bits. */
+static inline uint64_t bitmap_look(struct bitmap *bm, uint64_t word,
+				   uint64_t bits)
+{
+	if (GLN_BREAK_SUMMARY_FIRST)
+		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
 
 	/*
 	 * sync mark.2 (acquire) <- take.3: a word that another marker set after
@@ -228,8 +232,10 @@ static inline void bitmap_marked(struct bitmap *bm, uint64_t word)
 static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
 					uint64_t bits)
 {
-	uint64_t fresh = bitmap_look(bm, word, bits);
+	uint64_t fresh;
 
+	bitmap_written(bm);
+	fresh = bitmap_look(bm, word, bits);
 	if (fresh)
 		fresh = bitmap_set_bits(&bm->words[word], bits);
 	bitmap_marked(bm, word);
@@ -242,9 +248,11 @@ static inline bool bitmap_mark(struct bitmap *bm, uint64_t page)
 {
 	const uint64_t word = page >> GLN_WORD_SHIFT;
 	const uint64_t bit = UINT64_C(1) << page % GLN_WORD_BITS;
-	const bool fresh = bitmap_look(bm, word, bit) &&
-			   bitmap_set_bit(&bm->words[word], bit);
+	bool fresh;
 
+	bitmap_written(bm);
+	fresh = bitmap_look(bm, word, bit) &&
+		bitmap_set_bit(&bm->words[word], bit);
 	bitmap_marked(bm, word);
 	return fresh;
 }
