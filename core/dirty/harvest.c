@@ -35,7 +35,8 @@ struct gln_harvest *glni_harvest_start(struct slot *slot,
 	harvest->is_empty = true;
 	harvest->nr_settled = 0;
 	memset(&harvest->report, 0, sizeof(harvest->report));
-	glni_runs_start(&harvest->walk, &harvest->log->snap);
+	/* Nothing to walk yet: a clean slot's snapshot is not looked at. */
+	harvest->walk = (struct run_walk){.snap = &harvest->log->snap};
 
 	return harvest;
 }
@@ -324,7 +325,8 @@ int glni_harvest_take(struct gln_harvest *harvest,
 	if (err)
 		return glni_harvest_fail(harvest, err);
 
-	glni_runs_start(&harvest->walk, &harvest->log->snap);
+	if (!harvest->is_empty)
+		glni_runs_start(&harvest->walk, &harvest->log->snap);
 	return 0;
 }
 

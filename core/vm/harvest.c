@@ -77,7 +77,8 @@ size_t gln_harvest_next(struct gln_harvest *harvest, struct gln_range *ranges,
 
 void gln_harvest_rewind(struct gln_harvest *harvest)
 {
-	glni_runs_start(&harvest->walk, &harvest->log->snap);
+	if (!harvest->is_empty)
+		glni_runs_start(&harvest->walk, &harvest->log->snap);
 }
 
 /* The part of @range that is in the slot, as pages [*first, *end) of it. */

@@ -46,7 +46,15 @@ void glni_runs_start(struct run_walk *walk, const struct snapshot *snap)
 static void extend(struct run_walk *walk, struct gln_range *run)
 {
 	for (;;) {
-		const uint64_t follows = walk->word + 1;
+		const uint64_t *const words = walk->snap->words;
+		uint64_t follows = walk->word + 1;
+
+		/* Whole words of a span, as fast as they can be read. */
+		while (follows < walk->span_end && words[follows] == UINT64_MAX)
+			follows++;
+		run->count += (follows - 1 - walk->word) << GLN_WORD_SHIFT;
+		walk->word = follows - 1;
+		walk->mask = 0;
 
 		if (!step(walk) || walk->word != follows || !(walk->mask & 1))
 			return;
