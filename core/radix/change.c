@@ -32,6 +32,9 @@ static void fill_children(const struct radix *radix, gln_word *table,
 
 		if (how == RADIX_SPLIT_ARM)
 			leaf = glni_radix_armed(radix, level, leaf);
+		else if (!radix_allows(radix, leaf, GLN_ACCESS_WRITE))
+			/* Dirty state of the block says nothing of a page. */
+			leaf &= ~radix->logging.page_clear;
 		gln_store_relaxed(&table[i], leaf);
 	}
 }
@@ -180,6 +183,7 @@ struct removal {
 	struct radix_walk walk;
 	struct gln_backend_slot *slot;
 	struct gln_range whole; /* the walk goes by batches of it */
+	struct gln_range room;	/* tables within it map nothing else */
 	gln_gfn first, end;	/* what must be flushed: blocks went whole */
 	struct dead dead;
 };
@@ -192,10 +196,17 @@ static struct removal *removal_of(struct radix_walk *walk)
 /* No CPU walks them, no thread: give way, and free. Outside sections. */
 static void bury(struct radix *radix, struct dead *dead)
 {
+	gln_gfn first = UINT64_MAX, end = 0;
+
 	if (!dead->nr)
 		return;
-	for (unsigned int i = 0; i < dead->nr; i++)
-		radix->ops->flush_range(radix, dead->of[i].range);
+	/* One flush for all: they ascend, but for those of two levels. */
+	for (unsigned int i = 0; i < dead->nr; i++) {
+		first = gln_min(first, dead->of[i].range.first);
+		end = gln_max(end, dead->of[i].range.first +
+					   dead->of[i].range.count);
+	}
+	radix->ops->flush_range(radix, (struct gln_range){first, end - first});
 	for (unsigned int i = 0; i < dead->nr; i++)
 		radix_make(dead->of[i].entry, dead->of[i].becomes);
 	if (radix->ops->made)
@@ -389,8 +400,6 @@ void glni_radix_unmap(struct radix *radix, struct gln_backend_slot *slot,
 		.end = range.first + range.count,
 	};
 
-	/* Faults that asked the host before it changed its mind are over. */
-	glni_synchronize();
 	glni_radix_walk_batches(&removal.walk);
 	flush_removed(&removal);
 }
@@ -402,9 +411,30 @@ static int remove_table(struct radix_walk *walk,
 	struct removal *const removal = removal_of(walk);
 
 	if (visit->range.count > STEP_PAGES ||
-	    !is_within(visit->range, removal->whole))
+	    !is_within(visit->range, removal->room))
 		return 0;
 	unlink_table(removal, visit, removal->slot, walk->radix->format.empty);
+
+	return removal->dead.nr == DEAD_TABLES ? RADIX_DONE : 0;
+}
+
+/* A larger one, when the walk has emptied it: it is at its end, or the slot's.
+ */
+static int remove_large_table(struct radix_walk *walk,
+			      const struct radix_visit *visit)
+{
+	struct removal *const removal = removal_of(walk);
+	const gln_gfn walked = walk->range.first + walk->range.count;
+	const gln_gfn end =
+		gln_min(visit->range.first + visit->range.count,
+			removal->whole.first + removal->whole.count);
+
+	if (visit->range.count <= STEP_PAGES || walked < end ||
+	    !is_within(visit->range, removal->room))
+		return 0;
+	if (removal->dead.nr < DEAD_TABLES)
+		unlink_table(removal, visit, removal->slot,
+			     walk->radix->format.empty);
 
 	return removal->dead.nr == DEAD_TABLES ? RADIX_DONE : 0;
 }
@@ -413,15 +443,17 @@ static const struct radix_visitor remove_visitor = {
 	.pages = unmap_pages,
 	.leaf = unmap_block,
 	.table_pre = remove_table,
+	.table_post = remove_large_table,
 };
 
-void glni_radix_remove(struct radix *radix, struct gln_backend_slot *slot,
-		       struct gln_range range)
+void glni_radix_remove(struct radix *radix, struct gln_backend_slot *slot)
 {
+	const struct gln_range range = {slot->base, slot->nr_pages};
 	struct removal removal = {
 		.walk = {.radix = radix, .visitor = &remove_visitor},
 		.slot = slot,
 		.whole = range,
+		.room = slot->room,
 		.first = range.first,
 		.end = range.first + range.count,
 	};

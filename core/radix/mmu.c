@@ -67,7 +67,7 @@ int glni_radix_op_attach(struct gln_backend *be, struct gln_backend_slot *slot)
 
 void glni_radix_op_detach(struct gln_backend *be, struct gln_backend_slot *slot)
 {
-	glni_radix_remove(radix_of(be), slot, all_of(slot));
+	glni_radix_remove(radix_of(be), slot);
 }
 
 /*
@@ -134,9 +134,12 @@ int glni_radix_op_topup(struct gln_backend *be, struct gln_backend_vcpu *vcpu)
 {
 	struct radix_cache *const cache = cache_of(vcpu);
 
+	int err;
+
 	if (cache->nr >= RADIX_FAULT_TABLES)
 		return 0;
-	return glni_radix_fill(radix_of(be), cache, RADIX_CACHE_TABLES);
+	err = glni_radix_fill(radix_of(be), cache, RADIX_CACHE_TABLES);
+	return cache->nr >= RADIX_FAULT_TABLES ? 0 : err;
 }
 
 int glni_radix_op_fault(struct gln_backend *be, struct gln_backend_vcpu *vcpu,

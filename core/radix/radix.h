@@ -505,7 +505,7 @@ int glni_radix_split(struct radix *radix, struct gln_range range,
 void glni_radix_collapse(struct radix *radix, struct gln_backend_slot *slot);
 /**
  * glni_radix_unmap() - empty what maps @range, marking in @slot what the
- * entries say was written; flush.
+ * entries say was written; flush. Meanwhile nobody faults in @slot.
  */
 void glni_radix_unmap(struct radix *radix, struct gln_backend_slot *slot,
 		      struct gln_range range);
@@ -513,8 +513,7 @@ void glni_radix_unmap(struct radix *radix, struct gln_backend_slot *slot,
  * glni_radix_remove() - the same, for a slot that no fault finds any more; and
  * free the tables that map nothing else.
  */
-void glni_radix_remove(struct radix *radix, struct gln_backend_slot *slot,
-		       struct gln_range range);
+void glni_radix_remove(struct radix *radix, struct gln_backend_slot *slot);
 
 /**
  * glni_radix_check() - are all rules kept? For tests: nobody else uses it.

@@ -22,12 +22,12 @@ struct log;
 /**
  * struct slot - a memslot.
  *
- * @face:	what the backend sees. All of it but @face.priv is constant.
+ * @face:	what the backend sees.
  * @marks:	where vCPUs mark; NULL while the slot is not logged.
  * @log:	its dirty log; changed and used by the claimant only.
  * @claim:	1 while a harvest, or a change that excludes one, holds it.
- * @is_moving:	it goes elsewhere: faults in it are tried again until it is
- *		there. Set and cleared with a grace period after it.
+ * @is_closed:	what maps it is being taken away, or it goes elsewhere: faults
+ *in it are tried again. Set with a grace period after it.
  * @next_rearmed: the claimant's: the next of the slots whose ring entries are
  *		being reset; the last one points to itself. NULL: none of them.
  */
@@ -36,7 +36,7 @@ struct slot {
 	_Atomic(struct bitmap *) marks;
 	struct log *log;
 	_Atomic uint32_t claim;
-	_Atomic bool is_moving;
+	_Atomic bool is_closed;
 	struct slot *next_rearmed;
 };
 
@@ -113,6 +113,18 @@ static inline struct gln_range slot_part(const struct gln_backend_slot *face,
 		part.count =
 			gln_min(range.count - skipped, face->nr_pages - page);
 	return part;
+}
+
+/**
+ * glni_slot_keep_out() - let no fault into @slot, and wait for those that are.
+ * slot_let_in() - let them in again.
+ */
+void glni_slot_keep_out(struct slot *slot);
+
+static inline void slot_let_in(struct slot *slot)
+{
+	/* Relaxed: a fault that does not see it yet tries once more. */
+	gln_store_relaxed(&slot->is_closed, false);
 }
 
 /** glni_slot_by_id() - the slot with this id, or NULL. In such a section. */

@@ -56,6 +56,13 @@ static void publish_spare(struct slot_set *set)
 	set->spare = old;
 }
 
+void glni_slot_keep_out(struct slot *slot)
+{
+	/* Relaxed: the grace period shows it. */
+	gln_store_relaxed(&slot->is_closed, true);
+	glni_synchronize();
+}
+
 struct slot *glni_slot_by_id(const struct slot_set *set, uint32_t id)
 {
 	const struct slot_array *array = slot_array_get(set);

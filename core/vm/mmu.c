@@ -96,8 +96,8 @@ static int answer(struct gln_vcpu *vcpu, gln_gfn gfn, uint32_t access)
 	slot = slot_find(&vcpu->vm->slots, gfn);
 	if (!slot)
 		return answer_mmio(vcpu, gfn);
-	/* Relaxed: the mover waits for a grace period. */
-	if (gln_load_relaxed(&slot->is_moving))
+	/* Relaxed: whoever keeps us out waits for a grace period. */
+	if (gln_load_relaxed(&slot->is_closed))
 		return GLN_FAULT_RETRY;
 	if ((access & GLN_ACCESS_WRITE) &&
 	    (slot->face.flags & GLN_SLOT_READ_ONLY))
@@ -153,10 +153,19 @@ int gln_vcpu_fault(struct gln_vcpu *vcpu, gln_gfn gfn, uint32_t access)
 typedef void (*part_fn)(struct gln_backend *be, struct gln_backend_slot *face,
 			struct gln_range part, uint64_t *sum);
 
+/*
+ * Faults wait outside: one that asked the host before it changed its mind is
+ * over when the grace period is, and no new page is mapped before the old one
+ * is flushed (H-29).
+ */
 static void unmap_part(struct gln_backend *be, struct gln_backend_slot *face,
 		       struct gln_range part, uint64_t *sum)
 {
+	struct slot *const slot = gln_container_of(face, struct slot, face);
+
+	glni_slot_keep_out(slot);
 	be->ops->unmap(be, face, part);
+	slot_let_in(slot);
 	*sum += part.count;
 }
 

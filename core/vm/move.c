@@ -19,18 +19,9 @@ static void quiesce(struct gln_vm *vm, struct slot *slot)
 {
 	const struct gln_range all = {slot->face.base, slot->face.nr_pages};
 
-	/* Relaxed: the grace period shows it. */
-	gln_store_relaxed(&slot->is_moving, true);
-	glni_synchronize();
+	glni_slot_keep_out(slot);
 	if (vm_maps_guest(vm))
 		vm->backend->ops->unmap(vm->backend, &slot->face, all);
-}
-
-static void take_from_backend(struct gln_vm *vm, struct slot *slot)
-{
-	if (slot->log && vm->backend && vm->backend->ops->log_stop)
-		vm->backend->ops->log_stop(vm->backend, &slot->face);
-	glni_vm_detach(vm, slot);
 }
 
 /*
@@ -60,8 +51,7 @@ static int give_to_backend(struct gln_vm *vm, struct slot *slot)
 static int move_back(struct gln_vm *vm, struct slot *slot, int err)
 {
 	if (!give_to_backend(vm, slot)) {
-		/* Relaxed: a fault that does not see it tries once more. */
-		gln_store_relaxed(&slot->is_moving, false);
+		slot_let_in(slot);
 		slot_release(slot);
 		return err;
 	}
@@ -79,7 +69,7 @@ static int move(struct gln_vm *vm, struct slot *slot, struct slot *next)
 	int err;
 
 	quiesce(vm, slot);
-	take_from_backend(vm, slot);
+	glni_vm_take_from_backend(vm, slot);
 	err = give_to_backend(vm, next);
 	if (err)
 		return move_back(vm, slot, err);

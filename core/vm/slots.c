@@ -56,10 +56,50 @@ int glni_vm_attach(struct gln_vm *vm, struct slot *slot)
 	return vm->backend->ops->attach(vm->backend, &slot->face);
 }
 
+/* The frames about a slot that are in no other. */
+static struct gln_range room_of(const struct gln_vm *vm,
+				const struct slot *slot)
+{
+	const struct slot_array *const array = slot_array_get(&vm->slots);
+	gln_gfn first = 0, end = UINT64_MAX;
+
+	for (size_t i = 0; array && i < array->nr_slots; i++) {
+		const struct gln_backend_slot *const face =
+			&array->slots[i]->face;
+
+		if (array->slots[i] == slot)
+			continue;
+		if (face->base < slot->face.base)
+			first = gln_max(first, face->base + face->nr_pages);
+		else
+			end = gln_min(end, face->base);
+	}
+
+	return (struct gln_range){first, end - first};
+}
+
 void glni_vm_detach(struct gln_vm *vm, struct slot *slot)
 {
-	if (vm->backend && vm->backend->ops->detach)
-		vm->backend->ops->detach(vm->backend, &slot->face);
+	if (!vm->backend || !vm->backend->ops->detach)
+		return;
+	slot->face.room = room_of(vm, slot);
+	vm->backend->ops->detach(vm->backend, &slot->face);
+}
+
+static void stop_backend(struct gln_vm *vm, struct slot *slot)
+{
+	if (slot->log && vm->backend && vm->backend->ops->log_stop)
+		vm->backend->ops->log_stop(vm->backend, &slot->face);
+}
+
+void glni_vm_take_from_backend(struct gln_vm *vm, struct slot *slot)
+{
+	/* A log that stops may let blocks be written: have none mapped. */
+	if (vm_maps_guest(vm))
+		glni_vm_detach(vm, slot);
+	stop_backend(vm, slot);
+	if (!vm_maps_guest(vm))
+		glni_vm_detach(vm, slot);
 }
 
 int gln_slot_add(struct gln_vm *vm, const struct gln_slot_params *theirs)
@@ -114,9 +154,9 @@ int glni_vm_claim(struct gln_vm *vm, uint32_t id, enum claim_what what,
 void glni_vm_remove_slot(struct gln_vm *vm, struct slot *slot)
 {
 	glni_slot_set_remove(&vm->slots, slot);
+	glni_vm_take_from_backend(vm, slot);
 	if (slot->log)
-		glni_vm_stop_logging(vm, slot);
-	glni_vm_detach(vm, slot);
+		glni_vm_drop_log(vm, slot);
 	gln_free(&vm->allocator, slot, sizeof(*slot));
 }
 

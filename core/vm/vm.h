@@ -122,6 +122,12 @@ int glni_vm_attach(struct gln_vm *vm, struct slot *slot);
 void glni_vm_detach(struct gln_vm *vm, struct slot *slot);
 
 /**
+ * glni_vm_take_from_backend() - stop logging in the backend, if it logs, and
+ * detach, in the order that lets nobody write unnoticed. No fault is in @slot.
+ */
+void glni_vm_take_from_backend(struct gln_vm *vm, struct slot *slot);
+
+/**
  * glni_vm_claim() - find a slot and claim it, for a harvest or a change.
  *
  * Return: 0; -EINVAL for an id out of bounds; -ENOENT; -EBUSY.

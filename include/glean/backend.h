@@ -53,10 +53,12 @@ enum gln_cap {
 /**
  * struct gln_backend_slot - a memslot, as a backend sees it.
  *
- * Everything but @priv is constant from attach to detach and belongs to the
- * core. @priv is the backend's.
+ * Everything but @room and @priv is constant from attach to detach and belongs
+ *to the core. @priv is the backend's.
  *
  * @flags: GLN_SLOT_*.
+ * @room: at detach: the frames about the slot, its own among them, that are in
+ *	  no other slot.
  * @mark: note that frames [first, first + count) may now be written. Any
  *	  thread, signal handlers included, between attach and detach; takes no
  *	  lock, allocates nothing (G3). What lies outside the slot is ignored.
@@ -68,6 +70,7 @@ struct gln_backend_slot {
 	uint64_t nr_pages;
 	void *hva; /* host address of the first page, or NULL */
 	uint32_t flags;
+	struct gln_range room;
 	void *priv;
 	void (*mark)(struct gln_backend_slot *slot, gln_gfn first,
 		     uint64_t count);
@@ -168,8 +171,9 @@ struct gln_backend;
  * member whose capability is absent, and for attach, detach and log_stop.
  *
  * @attach:	a slot appears; nothing is logged yet.
- * @detach:	the slot goes, after its log_stop if it was logged; on return
- *		@slot->mark is not called again.
+ * @detach:	the slot goes; on return @slot->mark is not called again. If it
+ *		is logged: after its log_stop; with GLN_CAP_FAULT before it,
+ *		since nothing is mapped then that log_stop could let be written.
  * @log_start:	from the return on, every guest write to a page that is not
  *		marked reaches @slot->mark (PROTECT) or the next @collect.
  *		@flags: GLN_LOG_START_*.
@@ -195,6 +199,7 @@ struct gln_backend;
  *		that the next is told apart sooner. 0 or -ERANGE. As @fault.
  * @exited:	the vCPU has left the guest: mark what its CPU has logged.
  * @unmap:	forget what is mapped in @range, marking what was dirty; flush.
+ *		Meanwhile the slot has no fault.
  * @age:	add to @nr_young the pages of @range that were accessed, and
  *		clear that.
  * @split:	split blocks that touch @range into pages; -ENOMEM as

@@ -7,11 +7,14 @@
  * with; this is its loop:
  *
  *	gln_vcpu_topup(vcpu);			may allocate: not in the guest
- *	while (run the guest until it exits) {
- *		gln_vcpu_exit(vcpu);		after every exit: drains logs
- *		if (it was a fault of the second stage)
+ *	do {
+ *		gln_vcpu_exit(vcpu);		what CPUs log from here on; last
+ *						before entry, kicks noticed
+ *		run the guest until it exits;
+ *		gln_vcpu_exit(vcpu);		drains what was logged
+ *		if (it was a fault of the second stage, or misconfigured)
  *			switch (gln_vcpu_fault(vcpu, gfn, access)) ...
- *	}
+ *	} while (...);
  *
  *   G1  A fault makes the entry writable first and marks the frame second, both
  *       before it returns; if it fails it does neither.
@@ -21,7 +24,7 @@
  *
  *   may run together	fault	harvest	unmap, age, split	slot changes
  *     fault		yes	yes	yes			yes
- *     unmap, age	yes	yes	in turn			in turn
+ *     unmap, age	retry	yes	in turn			in turn
  *     split		yes	-EBUSY	in turn			in turn
  */
 #ifndef GLN_MMU_H
@@ -75,7 +78,9 @@ struct gln_host_page {
  *		address, writable, with blocks as large as alignment allows.
  * @kick:	make every vCPU leave the guest. On return each has been outside
  *		since the call began, and calls gln_vcpu_exit() before it enters
- *		again. Needed by backends whose CPUs log (PML).
+ *		again, also one that was outside when the call began. Needed by
+ *		backends whose CPUs log (PML). Called with the VM's lock held,
+ *		so it must not wait for a vCPU within a call of the library.
  */
 struct gln_mmu_host {
 	void *ctx;
@@ -129,7 +134,11 @@ GLN_PUBLIC void gln_vcpu_exit(struct gln_vcpu *vcpu);
  * translation of @range that was made before the call; new faults ask the host
  * anew. What of @range is in no slot is ignored.
  *
- * Context: any thread; sleeps for flushes and grace periods.
+ * The host must answer translate() anew before it calls. Meanwhile faults in
+ * the slot are tried again.
+ *
+ * Context: any thread; sleeps for flushes and grace periods, so hold no lock
+ * that @translate or a flush takes.
  * Return: 0; -ENOTSUP if the backend maps no guest.
  */
 GLN_PUBLIC int gln_mmu_unmap(struct gln_vm *vm, struct gln_range range);

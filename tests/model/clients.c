@@ -32,7 +32,7 @@ enum {
 static struct {
 	struct bitmap bitmap;
 	gln_word words[LINE_WORDS];
-	gln_word summary;
+	gln_word summary[LINE_WORDS];
 	gln_word pages[NR_PAGES][MAX_THREADS];
 } shared;
 
@@ -40,7 +40,7 @@ static struct {
 static struct {
 	struct snapshot snapshot;
 	uint64_t words[LINE_WORDS];
-	uint64_t taken;
+	uint64_t taken[LINE_WORDS];
 	uint64_t copies[NR_PAGES][MAX_THREADS];
 } taker;
 
@@ -260,13 +260,13 @@ int main(int argc, char **argv)
 	shared.bitmap = (struct bitmap){
 		.nr_pages = NR_PAGES,
 		.words = shared.words,
-		.summary = &shared.summary,
+		.summary = shared.summary,
 		.kernel = glni_best_kernel(),
 	};
 	taker.snapshot = (struct snapshot){
 		.nr_pages = NR_PAGES,
 		.words = taker.words,
-		.taken = &taker.taken,
+		.taken = taker.taken,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++) {

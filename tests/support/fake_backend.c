@@ -10,7 +10,8 @@
 #include <string.h>
 
 /* What a slot's @priv holds. */
-enum { DETACHED = 0, ATTACHED = 1, LOGGED = 2 };
+/* GOING: detached while it is logged, as those that map the guest are. */
+enum { DETACHED = 0, ATTACHED = 1, LOGGED = 2, GOING = 3 };
 
 static _Noreturn void breach(const char *what)
 {
@@ -108,9 +109,13 @@ static int fake_attach(struct gln_backend *be, struct gln_backend_slot *slot)
 
 static void fake_detach(struct gln_backend *be, struct gln_backend_slot *slot)
 {
-	require_state(slot, ATTACHED);
+	const bool maps = be->ops->caps & GLN_CAP_FAULT;
+	const bool is_logged = maps && (uintptr_t)slot->priv == LOGGED;
+
+	if (!is_logged)
+		require_state(slot, ATTACHED);
 	note(fake_of(be), FAKE_DETACH, slot);
-	set_state(slot, DETACHED);
+	set_state(slot, is_logged ? GOING : DETACHED);
 	fake_of(be)->nr_slots--;
 }
 
@@ -132,9 +137,12 @@ static int fake_log_start(struct gln_backend *be, struct gln_backend_slot *slot,
 
 static void fake_log_stop(struct gln_backend *be, struct gln_backend_slot *slot)
 {
-	require_state(slot, LOGGED);
+	const bool is_going = (uintptr_t)slot->priv == GOING;
+
+	if (!is_going)
+		require_state(slot, LOGGED);
 	note(fake_of(be), FAKE_LOG_STOP, slot);
-	set_state(slot, ATTACHED);
+	set_state(slot, is_going ? DETACHED : ATTACHED);
 	fake_of(be)->nr_logged--;
 }
 
@@ -287,6 +295,8 @@ static void fake_unmap(struct gln_backend *be, struct gln_backend_slot *slot,
 		       struct gln_range range)
 {
 	note_part(fake_of(be), FAKE_UNMAP, slot, range);
+	if (fake_of(be)->in_unmap)
+		fake_of(be)->in_unmap(fake_of(be));
 	if (fake_of(be)->dirty.count)
 		slot->mark(slot, fake_of(be)->dirty.first,
 			   fake_of(be)->dirty.count);

@@ -76,7 +76,7 @@ enum {
  * @nr_slots, @nr_logged, @nr_vcpus: attached and logged now.
  * @answer:	of a fault, an enum gln_fault.
  * @to_mark:	of a fault of a logged slot.
- * @in_fault:	NULL, or called in the middle of a fault.
+ * @in_fault:	NULL, or called in the middle of a fault; @in_unmap likewise.
  * @cpu_log, @nr_cpu_log: frames that the next exit or detach of a vCPU marks.
  * @dirty:	what unmap marks of its range.
  * @nr_young:	what age adds for each range.
@@ -96,6 +96,7 @@ struct fake_backend {
 	bool to_mark;
 	void (*in_fault)(struct fake_backend *fake,
 			 const struct gln_backend_fault *fault);
+	void (*in_unmap)(struct fake_backend *fake);
 	const gln_gfn *cpu_log;
 	size_t nr_cpu_log;
 	struct gln_range dirty;

@@ -149,8 +149,7 @@ Test(split, half_way_without_memory_leaves_smaller_or_whole_blocks)
 							       i),
 						"%s: page %" PRIu64,
 						rig_names[kind], i);
-				glni_radix_remove(rig.radix, &rig.slot,
-						  all_of_slot());
+				rig_remove(rig.radix, &rig.slot, all_of_slot());
 			}
 		}
 	}
@@ -197,6 +196,24 @@ Test(split, breaks_before_it_makes_where_that_is_the_rule)
 		/* Nobody sees half a table: it is full when it is made. */
 		cr_assert(radix_is_table(rig.radix, block_level(),
 					 rig_nth(EVENT_MADE, 0)->watched));
+	}
+}
+
+/* A small slot that comes and goes everywhere must not leave tables behind. */
+Test(remove, frees_every_table_when_nothing_else_is_about)
+{
+	each_kind(kind)
+	{
+		const struct gln_backend_slot whole = rig.slot;
+
+		rig_access(in_block(), WRITE);
+		cr_assert_gt(gln_load_relaxed(&rig.radix->nr_tables), 0);
+		rig.slot.room = (struct gln_range){0, UINT64_MAX};
+		glni_radix_remove(rig.radix, &rig.slot);
+		rig.slot = whole;
+		require(!gln_load_relaxed(&rig.radix->nr_tables),
+			"%s: %" PRIu64 " tables are left", rig_names[kind],
+			gln_load_relaxed(&rig.radix->nr_tables));
 	}
 }
 
@@ -288,7 +305,7 @@ Test(collapse, stays_in_the_slot)
 			rig_slot(whole.base, whole.nr_pages);
 			require_same_memory("collapsed in part");
 			rig_check("collapsed in part");
-			glni_radix_remove(rig.radix, &rig.slot, all_of_slot());
+			rig_remove(rig.radix, &rig.slot, all_of_slot());
 		}
 	}
 }
@@ -472,7 +489,7 @@ Test(unmap, marks_what_was_written_before_it_returns)
 			memset(rig.marked, 0, sizeof(rig.marked));
 			for (uint64_t i = 0; i < rig.slot.nr_pages; i += 3)
 				cr_assert(rig_cpu(rig.slot.base + i, WRITE));
-			(how ? glni_radix_remove : glni_radix_unmap)(
+			(how ? rig_remove : glni_radix_unmap)(
 				rig.radix, &rig.slot, all_of_slot());
 			for (uint64_t i = 0; i < rig.slot.nr_pages; i++)
 				require(rig.marked[i] == (i % 3 == 0),
@@ -532,7 +549,7 @@ Test(removal, frees_all_tables_that_map_nothing_else)
 			rig_slot(block_first() - block_pages(),
 				 3 * block_pages());
 			rig_populate(by_pages, WRITE);
-			glni_radix_remove(rig.radix, &rig.slot, all_of_slot());
+			rig_remove(rig.radix, &rig.slot, all_of_slot());
 			rig_check("removed");
 			for (uint64_t i = 0; i < rig.slot.nr_pages; i++)
 				require(rig_hpa(rig.slot.base + i) ==
@@ -559,7 +576,7 @@ Test(removal, leaves_the_neighbours_alone)
 		rig_populate(true, WRITE);
 		rig.slot.base = part.first;
 		rig.slot.nr_pages = part.count;
-		glni_radix_remove(rig.radix, &rig.slot, part);
+		rig_remove(rig.radix, &rig.slot, part);
 		rig.slot = whole;
 		for (uint64_t i = 0; i < rig.slot.nr_pages; i++) {
 			const gln_gfn gfn = rig.slot.base + i;

@@ -492,6 +492,20 @@ static inline unsigned int rig_level(gln_gfn gfn)
 	return level;
 }
 
+/** Remove frames as if they were a slot, with nothing else about. */
+static inline void rig_remove(struct radix *radix,
+			      struct gln_backend_slot *slot,
+			      struct gln_range range)
+{
+	const struct gln_backend_slot whole = *slot;
+
+	slot->base = range.first;
+	slot->nr_pages = range.count;
+	slot->room = range;
+	glni_radix_remove(radix, slot);
+	*slot = whole;
+}
+
 /** Where @gfn leads: the host's address, or UINT64_MAX if nowhere. */
 static inline uint64_t rig_hpa(gln_gfn gfn)
 {

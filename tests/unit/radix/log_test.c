@@ -524,7 +524,7 @@ Test(log, an_eager_split_without_memory_leaves_nothing_unnoticed)
 							radix_last(rig.radix),
 						"%s: page %" PRIu64,
 						rig_names[kind], i);
-			glni_radix_remove(rig.radix, &rig.slot, all_of_slot());
+			rig_remove(rig.radix, &rig.slot, all_of_slot());
 		}
 	}
 }

@@ -118,7 +118,7 @@ Test(walk, sees_every_frame_once_and_in_order)
 			}
 			cr_assert_eq(depth, 0);
 			cr_assert_eq(next, all.first + all.count);
-			glni_radix_remove(rig.radix, &rig.slot, all);
+			rig_remove(rig.radix, &rig.slot, all);
 		}
 	}
 }

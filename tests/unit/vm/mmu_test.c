@@ -262,6 +262,25 @@ Test(vcpu, a_backend_that_maps_a_guest_needs_these_calls)
 	cr_assert_eq(gln_vm_destroy(vm), 0);
 }
 
+static int result_meanwhile;
+
+static void fault_meanwhile(struct fake_backend *fake)
+{
+	(void)fake;
+	result_meanwhile = gln_vcpu_fault(vcpu, BASE, GLN_ACCESS_READ);
+}
+
+/* A page must not come back before what was there is flushed (H-29). */
+FixtureTest(mmu, while_a_slot_is_unmapped_its_faults_are_tried_again)
+{
+	guest.fake.in_unmap = fault_meanwhile;
+	cr_assert_eq(gln_mmu_unmap(guest.vm, (struct gln_range){BASE + 1, 1}),
+		     0);
+	cr_assert_eq(result_meanwhile, GLN_FAULT_RETRY);
+	cr_assert_eq(gln_vcpu_fault(vcpu, BASE, GLN_ACCESS_READ),
+		     GLN_FAULT_MAPPED);
+}
+
 FixtureTest(mmu, unmap_and_age_go_slot_by_slot)
 {
 	static const struct parts_case {

@@ -78,8 +78,9 @@ FixtureTest(move, marks_and_logging_go_along)
 {
 	static const struct fake_call calls[] = {
 		{.kind = FAKE_UNMAP, .base = OLD},
-		{.kind = FAKE_LOG_STOP, .base = OLD},
+		/* In this order: a log that stops may bring blocks back. */
 		{.kind = FAKE_DETACH, .base = OLD},
+		{.kind = FAKE_LOG_STOP, .base = OLD},
 		{.kind = FAKE_ATTACH, .base = NEW},
 		{.kind = FAKE_LOG_START, .base = NEW},
 	};
