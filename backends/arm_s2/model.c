@@ -14,6 +14,8 @@
  *   - a refusal is remembered like a translation;
  *   - a page and a block of one address at once are a TLB conflict abort: the
  *     entry was replaced without a break;
+ *   - translations come in that no access needed, beside those there are;
+ *   - HPFAR is noise where the CPU need not write it;
  *   - the access flag may be set as late as the maintenance that follows.
  */
 #include "backends/arm_s2/model.h"
@@ -29,6 +31,7 @@ enum {
 	ESR_EC_DATA = 0x24,
 	ESR_WNR_SHIFT = 6,
 	HPFAR_SHIFT = 4, /* 43:4 hold 51:12 of the IPA */
+	HPFAR_BITS = 40,
 	HPFAR_PAGE_SHIFT = 12,
 	FSC_ADDRESS_SIZE = 0x00, /* | level, 0 to 3 */
 	FSC_TRANSLATION = 0x04,
@@ -137,17 +140,30 @@ static uint32_t rights_of(const struct model_geometry *g, uint64_t descriptor)
 
 /* Syndromes. */
 
-static enum gln_model_reason abort_with(const struct gln_model_exit *in,
+/*
+ * HPFAR is written for faults of translation, access flag and address size. A
+ * permission fault, an external abort and a conflict leave it UNKNOWN (D19.2).
+ */
+static bool writes_hpfar(unsigned int fsc)
+{
+	return fsc < FSC_PERMISSION || fsc == FSC_ADDRESS_SIZE_MINUS_1 ||
+	       fsc == FSC_TRANSLATION_MINUS_1;
+}
+
+static enum gln_model_reason abort_with(struct gln_model_vcpu *vcpu,
 					uint32_t access, unsigned int fsc,
 					struct gln_model_exit *exit)
 {
 	const uint64_t ec =
 		access == GLN_ACCESS_EXEC ? ESR_EC_FETCH : ESR_EC_DATA;
 	const uint64_t wnr = access == GLN_ACCESS_WRITE;
+	const uint64_t page = writes_hpfar(fsc) ? exit->gpa >> HPFAR_PAGE_SHIFT
+						: field(glni_model_random(vcpu),
+							0, HPFAR_BITS);
 
 	exit->syndrome =
 		ec << ESR_EC_SHIFT | ESR_IL | wnr << ESR_WNR_SHIFT | fsc;
-	exit->hpfar = in->gpa >> HPFAR_PAGE_SHIFT << HPFAR_SHIFT;
+	exit->hpfar = page << HPFAR_SHIFT;
 	return GLN_MODEL_FAULT;
 }
 
@@ -408,6 +424,24 @@ static enum found look_up_both(struct gln_model_vcpu *vcpu, uint64_t ipa,
 	return found;
 }
 
+/*
+ * A walk that no access asked for: it reads, and sets nothing. What is already
+ * known of that size stays, however old it is.
+ */
+static void fill_eagerly(struct gln_model_vcpu *vcpu, uint64_t ipa)
+{
+	struct walk walk = {.ipa = ipa, .access = GLN_ACCESS_READ};
+	struct translation known;
+	unsigned int height;
+
+	if (look_up_both(vcpu, ipa, &known, &height) != FOUND_ONE)
+		return;
+	glni_model_count(vcpu, MODEL_WALKS, 1);
+	if (descend(vcpu, &walk) == WALK_DONE && (walk.descriptor & S2_AF) &&
+	    walk.height != height)
+		remember(vcpu, &walk);
+}
+
 static enum gln_model_reason use(struct gln_model_vcpu *vcpu, uint32_t access,
 				 uint64_t hpa, unsigned int height,
 				 gln_word **word, struct gln_model_exit *exit)
@@ -417,7 +451,7 @@ static enum gln_model_reason use(struct gln_model_vcpu *vcpu, uint32_t access,
 
 	*word = glni_model_memory(vcpu->model, hpa + (exit->gpa & offset));
 	return *word ? GLN_MODEL_DONE
-		     : abort_with(exit, access, FSC_EXTERNAL, exit);
+		     : abort_with(vcpu, access, FSC_EXTERNAL, exit);
 }
 
 static enum gln_model_reason translate_by_walk(struct gln_model_vcpu *vcpu,
@@ -433,7 +467,7 @@ static enum gln_model_reason translate_by_walk(struct gln_model_vcpu *vcpu,
 	while (outcome == WALK_AGAIN);
 
 	if (outcome != WALK_DONE)
-		return abort_with(exit, access, walk.fsc, exit);
+		return abort_with(vcpu, access, walk.fsc, exit);
 	return use(vcpu, access, address_of(geometry_of(vcpu), walk.descriptor),
 		   walk.height, word, exit);
 }
@@ -447,12 +481,14 @@ static enum gln_model_reason translate(struct gln_model_vcpu *vcpu,
 
 	if (glni_model_chance(vcpu, OWING_PERMILLE))
 		glni_model_settle(vcpu);
+	if (glni_model_is_eager(vcpu))
+		fill_eagerly(vcpu, exit->gpa);
 	switch (look_up_both(vcpu, exit->gpa, &known, &height)) {
 	case FOUND_TWO:
-		return abort_with(exit, access, FSC_CONFLICT, exit);
+		return abort_with(vcpu, access, FSC_CONFLICT, exit);
 	case FOUND_ONE:
 		if (!(known.rights & access))
-			return abort_with(exit, access,
+			return abort_with(vcpu, access,
 					  at_height(FSC_PERMISSION, height),
 					  exit);
 		if (access == GLN_ACCESS_WRITE && !known.is_dirty)

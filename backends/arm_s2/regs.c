@@ -129,10 +129,12 @@ enum {
 	ESR_EC_SHIFT = 26,
 	EC_INSTRUCTION_ABORT = 0x20, /* from a lower level, both */
 	EC_DATA_ABORT = 0x24,
-	FSC_TRANSLATION = 0x04, /* and the CPU's level in 1:0, all three */
+	FSC_ADDRESS_SIZE = 0x00, /* and the CPU's level in 1:0, all four */
+	FSC_TRANSLATION = 0x04,
 	FSC_ACCESS_FLAG = 0x08,
 	FSC_PERMISSION = 0x0c,
-	FSC_TRANSLATION_MINUS_1 = 0x2b, /* at level -1 */
+	FSC_ADDRESS_SIZE_MINUS_1 = 0x29, /* at level -1 */
+	FSC_TRANSLATION_MINUS_1 = 0x2b,
 };
 #define ESR_EC_MASK   UINT64_C(0x3f)
 #define ESR_FSC_MASK  UINT64_C(0x3f)
@@ -184,6 +186,38 @@ uint32_t gln_s2_access(uint64_t esr)
 		return esr & ESR_WNR ? GLN_ACCESS_WRITE : GLN_ACCESS_READ;
 	default:
 		return 0;
+	}
+}
+
+static bool is_from_lower_level(uint64_t esr)
+{
+	const uint64_t ec = esr >> ESR_EC_SHIFT & ESR_EC_MASK;
+
+	return ec == EC_INSTRUCTION_ABORT || ec == EC_DATA_ABORT;
+}
+
+static bool is_address_size(uint64_t esr)
+{
+	const uint64_t fsc = esr & ESR_FSC_MASK;
+
+	return (fsc & ~ESR_FSC_LEVEL) == FSC_ADDRESS_SIZE ||
+	       fsc == FSC_ADDRESS_SIZE_MINUS_1;
+}
+
+/* D19.2, "HPFAR_EL2". The walk of a permission fault was stage 1's. */
+bool gln_s2_has_fault_ipa(uint64_t esr)
+{
+	if (!is_from_lower_level(esr))
+		return false;
+
+	switch (fault_kind(esr)) {
+	case FSC_TRANSLATION:
+	case FSC_ACCESS_FLAG:
+		return true;
+	case FSC_PERMISSION:
+		return esr & ESR_S1PTW;
+	default:
+		return is_address_size(esr);
 	}
 }
 

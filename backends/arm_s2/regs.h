@@ -2,8 +2,8 @@
 /*
  * regs.h - what the CPU is told about a stage-2 table.
  *
- * gln_s2_access() and gln_s2_fault_ipa() of <glean/s2.h>, the other way round,
- * are in regs.c too.
+ * gln_s2_access(), gln_s2_has_fault_ipa() and gln_s2_fault_ipa() of
+ * <glean/s2.h>, the other way round, are in regs.c too.
  */
 #ifndef GLN_BACKENDS_ARM_S2_REGS_H
 #define GLN_BACKENDS_ARM_S2_REGS_H

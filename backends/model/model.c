@@ -24,7 +24,7 @@ _Static_assert(offsetof(struct gln_model_stats, dirty_updates) ==
 /* Choices. */
 
 /* splitmix64: every seed is a good one, 0 included. */
-static uint64_t next_random(struct gln_model_vcpu *vcpu)
+uint64_t glni_model_random(struct gln_model_vcpu *vcpu)
 {
 	uint64_t x = vcpu->random += UINT64_C(0x9e3779b97f4a7c15);
 
@@ -35,7 +35,7 @@ static uint64_t next_random(struct gln_model_vcpu *vcpu)
 
 bool glni_model_chance(struct gln_model_vcpu *vcpu, unsigned int permille)
 {
-	return permille && next_random(vcpu) % 1000 < permille;
+	return permille && glni_model_random(vcpu) % 1000 < permille;
 }
 
 /*
@@ -48,16 +48,25 @@ void glni_model_pause(struct gln_model_vcpu *vcpu)
 
 	if (!glni_model_chance(vcpu, vcpu->model->pause_permille))
 		return;
-	if (next_random(vcpu) & 3)
+	if (glni_model_random(vcpu) & 3)
 		sched_yield();
 	else
 		nanosleep(&shortest, NULL);
 }
 
-/* A machine that is never slow is never late either: tests can count on it. */
+/* How often an access brings in beforehand what the table says by now. */
+enum { EAGER_PERMILLE = 100 };
+
+/* A machine that is never slow is neither late nor eager: tests count on it. */
 bool glni_model_is_late(struct gln_model_vcpu *vcpu)
 {
-	return vcpu->model->pause_permille && (next_random(vcpu) & 1);
+	return vcpu->model->pause_permille && (glni_model_random(vcpu) & 1);
+}
+
+bool glni_model_is_eager(struct gln_model_vcpu *vcpu)
+{
+	return vcpu->model->pause_permille &&
+	       glni_model_chance(vcpu, EAGER_PERMILLE);
 }
 
 /* Figures. */

@@ -118,6 +118,9 @@ uint64_t glni_model_read_entry(gln_word *entry);
 void glni_model_count(struct gln_model_vcpu *vcpu, enum model_count what,
 		      uint64_t n);
 
+/** A number that means nothing. */
+uint64_t glni_model_random(struct gln_model_vcpu *vcpu);
+
 /** True so many of 1000 times. */
 bool glni_model_chance(struct gln_model_vcpu *vcpu, unsigned int permille);
 
@@ -126,6 +129,9 @@ void glni_model_pause(struct gln_model_vcpu *vcpu);
 
 /** Does this CPU put off an accessed state this time? */
 bool glni_model_is_late(struct gln_model_vcpu *vcpu);
+
+/** Does this CPU walk although its TLB has the answer? It may at any time. */
+bool glni_model_is_eager(struct gln_model_vcpu *vcpu);
 
 /**
  * Set a bit of an entry some time before maintenance takes effect here.

@@ -2,8 +2,8 @@
 /*
  * entry.h - an entry of an EPT table: who owns which bit.
  *
- *	63    62..59 58..57 56..52 51......12 11 10 9 8 7 6 5..3 2 1 0
- *	sVE          mmu,host      address    P     D A L I type X W R
+ *	63    62..55 54..53  52 51......12 11 10 9 8 7 6 5..3 2 1 0
+ *	sVE          mmu,host F address    P     D A L I type X W R
  *
  * The backend writes entries and the model of the CPU reads them; this page is
  * all that they share. Registers, exit qualifications and the walk are in
@@ -55,10 +55,13 @@ _Static_assert(EPT_PAGE_SHIFT + EPT_INDEX_BITS == EPT_BLOCK_SHIFT_2M &&
 /* Set: an EPT violation is an exit and not a #VE within the guest. */
 #define EPT_SUPPRESS_VE (UINT64_C(1) << 63)
 
-/* Software's bits, which the CPU ignores (11, 62:52). */
+/*
+ * Software's bits. Every CPU ignores 11 and 56:52; some of 62:57 mean something
+ * when a later feature is on.
+ */
 #define EPT_PRESENT	  (UINT64_C(1) << 11) /* maps, or names a table */
-#define EPT_HOST_WRITABLE (UINT64_C(1) << 57) /* the host allows W */
-#define EPT_MMU_WRITABLE  (UINT64_C(1) << 58) /* a fault may set W by itself */
+#define EPT_HOST_WRITABLE (UINT64_C(1) << 53) /* the host allows W */
+#define EPT_MMU_WRITABLE  (UINT64_C(1) << 54) /* a fault may set W by itself */
 #define EPT_SOFTWARE	  (EPT_PRESENT | EPT_HOST_WRITABLE | EPT_MMU_WRITABLE)
 
 /*
@@ -66,9 +69,12 @@ _Static_assert(EPT_PAGE_SHIFT + EPT_INDEX_BITS == EPT_BLOCK_SHIFT_2M &&
  * somebody is replacing: keep off.
  */
 #define EPT_EMPTY  EPT_SUPPRESS_VE
-#define EPT_FROZEN (EPT_SUPPRESS_VE | UINT64_C(0x5a0))
+#define EPT_FROZEN (EPT_SUPPRESS_VE | UINT64_C(1) << 52)
 
-/* W without R is a misconfiguration (29.3.3.1): its exit needs no look-up. */
+/*
+ * W without R is a misconfiguration (29.3.3.1). A slot may have come since: its
+ * exit goes to gln_vcpu_fault() like any other.
+ */
 #define EPT_MMIO (EPT_SUPPRESS_VE | EPT_WRITE | EPT_EXEC)
 
 _Static_assert((EPT_RIGHTS ^ EPT_TYPE_MASK ^ EPT_IGNORE_PAT ^ EPT_LARGE ^
@@ -77,7 +83,7 @@ _Static_assert((EPT_RIGHTS ^ EPT_TYPE_MASK ^ EPT_IGNORE_PAT ^ EPT_LARGE ^
 				  EPT_LARGE | EPT_ACCESSED | EPT_DIRTY |
 				  EPT_ADDRESS | EPT_SUPPRESS_VE | EPT_SOFTWARE),
 	       "no bit of an entry has two owners");
-_Static_assert((EPT_SOFTWARE & ~(UINT64_C(0x7ff) << 52 | UINT64_C(1) << 11)) ==
+_Static_assert((EPT_SOFTWARE & ~(UINT64_C(0x1f) << 52 | UINT64_C(1) << 11)) ==
 		       0,
 	       "software keeps to the bits that the CPU ignores");
 _Static_assert(!(EPT_FROZEN & (EPT_RIGHTS | EPT_PRESENT)),

@@ -413,6 +413,23 @@ static const struct translation *look_up(struct gln_model_vcpu *vcpu,
 	return NULL;
 }
 
+/*
+ * A walk that no access asked for: it is given up where a flag would have to be
+ * set. A page and a block of one address may both be known then.
+ */
+static void fill_eagerly(struct gln_model_vcpu *vcpu, uint64_t gpa)
+{
+	struct walk walk = {.gpa = gpa, .access = GLN_ACCESS_READ};
+	unsigned int height;
+
+	if (!look_up(vcpu, gpa, &height))
+		return;
+	glni_model_count(vcpu, MODEL_WALKS, 1);
+	if (descend(vcpu, &walk) == WALK_DONE && walk.height != height &&
+	    !(has_ad(vcpu) && needs_update(&walk, false)))
+		remember(vcpu, &walk);
+}
+
 static enum gln_model_reason use(struct gln_model_vcpu *vcpu, uint64_t gpa,
 				 uint64_t hpa, unsigned int height,
 				 gln_word **word)
@@ -462,9 +479,12 @@ static enum gln_model_reason translate(struct gln_model_vcpu *vcpu,
 				       uint32_t access, gln_word **word,
 				       struct gln_model_exit *exit)
 {
+	const struct translation *known;
 	unsigned int height;
-	const struct translation *known = look_up(vcpu, exit->gpa, &height);
 
+	if (glni_model_is_eager(vcpu))
+		fill_eagerly(vcpu, exit->gpa);
+	known = look_up(vcpu, exit->gpa, &height);
 	if (known && (known->rights & access)) {
 		if (access != GLN_ACCESS_WRITE || known->is_dirty) {
 			glni_model_count(vcpu, MODEL_TLB_HITS, 1);

@@ -111,7 +111,11 @@ static void s2_decode(const struct machine *machine,
 		      const struct gln_model_exit *exit,
 		      struct machine_fault *fault)
 {
-	fault->gfn = gln_s2_fault_ipa(exit->hpfar) >> machine->page_shift;
+	const uint64_t ipa = gln_s2_has_fault_ipa(exit->syndrome)
+				     ? gln_s2_fault_ipa(exit->hpfar)
+				     : exit->gpa;
+
+	fault->gfn = ipa >> machine->page_shift;
 	fault->access = gln_s2_access(exit->syndrome);
 }
 

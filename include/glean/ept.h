@@ -9,6 +9,17 @@
  *	log mode	how a write of a page is noticed
  *	  WRITE_PROTECT	 the entry is not writable: an EPT violation
  *	  PML		 the CPU sets the entry's dirty bit and logs the page
+ *
+ * For the embedder to see to:
+ *
+ *   - There are no tables for nested guests, and PML logs the addresses of one
+ *     that runs: keep it off meanwhile, and mark what the nested guest writes.
+ *   - Keep off what gives a meaning to bits that are clear in every entry:
+ *     mode-based execute control (bit 10), guest-paging verification (57), EPT
+ *     paging-write control (58), supervisor shadow-stack control (60; EPTP bit
+ *     7), sub-page write permissions (61).
+ *   - A CPU that a change of an executable page's size stops with a machine
+ *     check needs GLN_EPT_NO_BLOCKS.
  */
 #ifndef GLN_EPT_H
 #define GLN_EPT_H
@@ -42,6 +53,7 @@ enum gln_ept_mode {
  *		backend. Called by one thread at a time.
  * @invept:	on return no CPU uses a translation that it got by @eptp before
  *		the call (single-context INVEPT on every CPU that may have any).
+ *		May be called in a read-side section: must not sleep.
  * @invept_ctx:	passed to it.
  */
 struct gln_ept_params {
@@ -106,7 +118,10 @@ GLN_PUBLIC struct gln_ept_pml *gln_ept_pml(struct gln_backend *backend,
 
 /**
  * gln_ept_access() - what the guest tried, from the exit qualification of an
- * EPT violation (SDM table 28-7): GLN_ACCESS_*.
+ * EPT violation (SDM table 28-7): GLN_ACCESS_*. A misconfiguration (exit reason
+ * 49) has none: the entry says "no memory here", and a slot may have come
+ * since; call gln_vcpu_fault() with GLN_ACCESS_READ, which says MMIO or maps
+ * it.
  *
  * Context: any.
  */

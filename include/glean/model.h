@@ -4,9 +4,10 @@
  *
  * A model walks the table in memory by the architecture's manual and shares no
  * code with the backend that wrote it, only the layout of an entry. Each vCPU
- * has a TLB that keeps what the architecture lets it keep: a translation goes
- * when maintenance names it, and not before, whatever became of the entry. So a
- * missing flush or a wrong order is a wrong byte. Hosted library only.
+ * has a TLB that keeps what the architecture lets it keep: whatever becomes of
+ * the entry, a translation goes when maintenance names it or another takes its
+ * place, and not before. So a missing flush or a wrong order is a wrong byte.
+ * Hosted library only.
  *
  * A model proves behaviour and counts operations. It says nothing about how
  * fast silicon is.
@@ -30,7 +31,8 @@ struct gln_model_vcpu;
  * @pause_permille: so many of 1000 times it gives the CPU away where hardware
  *		may be slow: between reading an entry and using it, between
  *		setting a dirty state and the store. Where it is not 0,
- *		accessed states may be put off, too, until maintenance.
+ *		accessed states may be put off, too, until maintenance, and
+ *		translations come into TLBs that no access needed.
  * @host:	as the backend's: how to find memory by its physical address.
  *		NULL: physical is virtual.
  */
@@ -109,9 +111,10 @@ enum gln_model_reason {
 /**
  * struct gln_model_exit - and what the CPU says of it.
  *
- * @gpa:	guest physical address of the access.
+ * @gpa:	guest physical address of the access. On Arm it stands for
+ *FAR_EL2 and what AT makes of it: see gln_s2_has_fault_ipa().
  * @syndrome:	exit qualification, or ESR_EL2.
- * @hpfar:	HPFAR_EL2; 0 on x86.
+ * @hpfar:	HPFAR_EL2, noise where the CPU does not write it; 0 on x86.
  */
 struct gln_model_exit {
 	enum gln_model_reason reason;

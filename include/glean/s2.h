@@ -126,11 +126,20 @@ GLN_PUBLIC uint64_t gln_s2_vttbr(const struct gln_backend *backend);
  * gln_s2_access() - what the guest tried, from ESR_EL2 of an abort from a lower
  * level: GLN_ACCESS_*, or 0 if it was no translation, permission or access-flag
  * fault of stage 2.
- * gln_s2_fault_ipa() - the faulting IPA's page, from HPFAR_EL2.
+ * gln_s2_has_fault_ipa() - did the CPU write HPFAR_EL2 for this abort?
+ * gln_s2_fault_ipa() - the faulting IPA's page, from HPFAR_EL2 if it did.
+ *
+ * It writes it for translation, access-flag and address-size faults, and for
+ * any fault of a walk of stage 1 (ESR_EL2.S1PTW). After a permission fault of
+ * the guest's own access HPFAR_EL2 is UNKNOWN (Arm ARM D19.2): translate
+ * FAR_EL2 by stage 1 of the vCPU instead, with AT S1E1R and PAR_EL1 or, for
+ * Armv7, ATS1CPR and PAR. If that fails the guest has changed its stage 1: let
+ * it try again.
  *
  * Context: any.
  */
 GLN_PUBLIC uint32_t gln_s2_access(uint64_t esr);
+GLN_PUBLIC bool gln_s2_has_fault_ipa(uint64_t esr);
 GLN_PUBLIC uint64_t gln_s2_fault_ipa(uint64_t hpfar);
 
 GLN_END_DECLS

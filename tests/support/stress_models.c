@@ -17,6 +17,7 @@ enum {
 	/* How often the model gives the CPU away where hardware may be slow. */
 	PAUSE_PERMILLE = 5,
 	READ_PERMILLE = 150,
+	ELSEWHERE_PERMILLE = 500, /* of those */
 	/* A fault is served at once; what takes longer is a defect. */
 	MAX_EXITS = 1000000,
 	VMID = 7,
@@ -189,7 +190,8 @@ static uint32_t decode(const struct guest *guest,
 	uint32_t access = GLN_ACCESS_WRITE;
 
 	if (guest->machine->model.is_arm) {
-		gpa = gln_s2_fault_ipa(exit->hpfar);
+		if (gln_s2_has_fault_ipa(exit->syndrome))
+			gpa = gln_s2_fault_ipa(exit->hpfar);
 		access = gln_s2_access(exit->syndrome);
 	} else if (exit->reason == GLN_MODEL_FAULT) {
 		access = gln_ept_access(exit->syndrome);
@@ -217,6 +219,8 @@ static int serve_fault(struct guest_cpu *cpu, const struct gln_model_exit *exit)
 	const uint32_t access = decode(cpu->guest, exit, &gfn);
 	int result;
 
+	CHECK(access, "an abort is a fault of the table, not ESR %llx",
+	      (unsigned long long)exit->syndrome);
 	CHECK(!gln_vcpu_topup(cpu->vcpu), "there is memory for tables");
 	result = gln_vcpu_fault(cpu->vcpu, gfn, access);
 	CHECK(result >= 0, "a fault of frame %llu can be served, error %d",
@@ -254,20 +258,29 @@ static int make_access(struct guest_cpu *cpu, uint64_t gpa, uint32_t access,
 		    (unsigned long long)gpa, cpu->guest->machine->name);
 }
 
-/* Now and then the guest reads a page first: more for a TLB to keep. */
+/*
+ * Now and then the guest reads a page first, this one or another: a TLB then
+ * has what others change.
+ */
 static int store_modelled(struct guest_cpu *cpu, const struct guest_slot *slot,
 			  uint64_t page, unsigned int word, uint64_t value)
 {
-	const uint64_t gpa = ((slot->base + page) << cpu->guest->page_shift) +
-			     word * sizeof(value);
+	const unsigned int shift = cpu->guest->page_shift;
+	const uint64_t in_page = word * sizeof(value);
+	uint64_t from = page;
 	uint64_t ignored;
 	int err = 0;
 
-	if (stress_chance(&cpu->random, READ_PERMILLE))
-		err = make_access(cpu, gpa, GLN_ACCESS_READ, &ignored);
+	if (stress_chance(&cpu->random, READ_PERMILLE)) {
+		if (stress_chance(&cpu->random, ELSEWHERE_PERMILLE))
+			from = stress_below(&cpu->random, slot->nr_pages);
+		err = make_access(cpu, ((slot->base + from) << shift) + in_page,
+				  GLN_ACCESS_READ, &ignored);
+	}
 	if (err)
 		return err;
-	return make_access(cpu, gpa, GLN_ACCESS_WRITE, &value);
+	return make_access(cpu, ((slot->base + page) << shift) + in_page,
+			   GLN_ACCESS_WRITE, &value);
 }
 
 #define MODEL                                                              \

@@ -33,16 +33,19 @@ enum {
 #define LARGE	BIT(7)
 #define A	BIT(8)
 #define D	BIT(9)
-#define HOST	BIT(57)
-#define MMU	BIT(58)
+#define HOST	BIT(53)
+#define MMU	BIT(54)
 
 static struct fake_allocator memory;
 static struct gln_backend *be;
 static struct gln_backend_vcpu vcpu;
 static struct gln_backend_slot slot;
 static bool is_host_read_only;
+static struct gln_host_page host_page; /* of every frame, if it has an order */
 static unsigned int nr_kicks, nr_invepts;
 static uint64_t last_eptp;
+static const uint64_t *watched; /* and what it held when INVEPT was executed */
+static uint64_t invept_saw;
 static gln_gfn marks[MAX_MARKS];
 static size_t nr_marks;
 
@@ -57,6 +60,8 @@ static void invept(void *ctx, uint64_t eptp)
 	require(ctx == &memory, "the context is not passed on");
 	nr_invepts++;
 	last_eptp = eptp;
+	if (watched)
+		invept_saw = *watched;
 }
 
 static void vcpu_mark(struct gln_backend_vcpu *of, gln_gfn gfn)
@@ -78,6 +83,10 @@ static int translate(void *ctx, const struct gln_backend_slot *of, gln_gfn gfn,
 {
 	(void)ctx;
 	(void)access;
+	if (host_page.order) {
+		*page = host_page;
+		return 0;
+	}
 	page->hpa = BIT(40) + (gfn << of->page_shift & (BIT(40) - 1));
 	page->is_writable = !is_host_read_only;
 	return 0;
@@ -100,12 +109,10 @@ static struct gln_ept_params params_of(unsigned int levels,
 	};
 }
 
-static void open_as(unsigned int levels, enum gln_ept_mode mode, uint32_t flags)
+static void open_with(const struct gln_ept_params *params)
 {
-	const struct gln_ept_params params = params_of(levels, mode, flags);
-
 	fake_allocator_init(&memory);
-	cr_assert_eq(gln_ept_create(&params, &be), 0);
+	cr_assert_eq(gln_ept_create(params, &be), 0);
 	slot = (struct gln_backend_slot){
 		.id = 1,
 		.page_shift = 12,
@@ -121,6 +128,14 @@ static void open_as(unsigned int levels, enum gln_ept_mode mode, uint32_t flags)
 	nr_invepts = 0;
 	nr_marks = 0;
 	is_host_read_only = false;
+	host_page = (struct gln_host_page){0};
+}
+
+static void open_as(unsigned int levels, enum gln_ept_mode mode, uint32_t flags)
+{
+	const struct gln_ept_params params = params_of(levels, mode, flags);
+
+	open_with(&params);
 }
 
 static void close_it(void)
@@ -282,6 +297,175 @@ Test(ept, an_entry_is_in_one_of_three_states)
 
 	/* Nothing is mapped: nothing the CPU would follow. */
 	cr_assert_eq(*entry_of(BASE - 2), BIT(63));
+	close_it();
+}
+
+/*
+ * Entries as numbers, put together by hand from 29.3.2: of them all but what
+ * software may have for itself, bits 11 and 62:52. 0x137 is A, WB and R W X; 63
+ * suppresses #VE.
+ */
+#define HARDWARE UINT64_C(0x800ffffffffff7ff)
+
+static const struct entry_case {
+	const char *what;
+	uint32_t flags;
+	enum gln_ept_mode mode;
+	struct gln_host_page page;
+	uint32_t access;
+	bool is_logged;
+	uint64_t entry;
+} entries[] = {
+	{"page",
+	 0,
+	 0,
+	 {.hpa = 0x989abcdef1000, .order = 12, .is_writable = true},
+	 WRITE,
+	 false,
+	 0x800989abcdef1137},
+	/* bit 7 */
+	{"2M block",
+	 0,
+	 0,
+	 {.hpa = 0x989abcde00000, .order = 21, .is_writable = true},
+	 WRITE,
+	 false,
+	 0x800989abcde001b7},
+	{"1G block",
+	 0,
+	 0,
+	 {.hpa = 0x989abc0000000, .order = 30, .is_writable = true},
+	 WRITE,
+	 false,
+	 0x800989abc00001b7},
+	/* UC is 0 */
+	{"device",
+	 0,
+	 0,
+	 {.hpa = 0x989abcdef1000,
+	  .order = 12,
+	  .is_writable = true,
+	  .type = GLN_MEMORY_DEVICE},
+	 WRITE,
+	 false,
+	 0x800989abcdef1107},
+	{"the host's page is read-only",
+	 0,
+	 0,
+	 {.hpa = 0x989abcdef1000, .order = 12},
+	 READ,
+	 false,
+	 0x800989abcdef1135},
+	{"protected for the log",
+	 0,
+	 0,
+	 {.hpa = 0x989abcdef1000, .order = 12, .is_writable = true},
+	 READ,
+	 true,
+	 0x800989abcdef1135},
+	/* W without D (bit 9) */
+	{"for the CPU to log",
+	 0,
+	 GLN_EPT_PML,
+	 {.hpa = 0x989abcdef1000, .order = 12, .is_writable = true},
+	 READ,
+	 true,
+	 0x800989abcdef1137},
+	{"without A and D",
+	 GLN_EPT_NO_AD,
+	 0,
+	 {.hpa = 0x989abcdef1000, .order = 12, .is_writable = true},
+	 WRITE,
+	 false,
+	 0x800989abcdef1037},
+};
+
+Test(ept, a_leaf_is_the_manuals_number)
+{
+	for (const struct entry_case *c = entries; c < ARRAY_END(entries);
+	     c++) {
+		uint64_t got;
+
+		open_as(4, c->mode, c->flags);
+		be->ops->detach(be, &slot);
+		slot.base = UINT64_C(1) << 18;
+		slot.nr_pages = UINT64_C(1) << 18;
+		cr_assert_eq(be->ops->attach(be, &slot), 0);
+		host_page = c->page;
+		cr_assert_eq(fault_at(slot.base, c->access, c->is_logged, NULL),
+			     GLN_FAULT_MAPPED);
+		got = *entry_of(slot.base) & HARDWARE;
+		cr_assert_eq(got, c->entry, "%s: %#" PRIx64, c->what, got);
+		close_it();
+	}
+}
+
+/* A machine whose memory begins where no address of a process ends. */
+#define FAR UINT64_C(0x0009000000000000)
+
+static uint64_t far_phys_of(void *ctx, const void *at)
+{
+	(void)ctx;
+	return FAR + (uintptr_t)at;
+}
+
+static void *far_memory_at(void *ctx, uint64_t hpa)
+{
+	(void)ctx;
+	return (void *)(uintptr_t)(hpa - FAR);
+}
+
+/* Follow @hpa, which is of a table and must be nothing more. */
+static uint64_t *far_table(uint64_t hpa, uint64_t rest)
+{
+	const uint64_t in_process = UINT64_C(0x00007ffffffff000);
+
+	cr_assert_eq(hpa & HARDWARE & ~in_process, FAR | rest, "%#" PRIx64,
+		     hpa);
+	return (uint64_t *)(uintptr_t)(hpa & in_process);
+}
+
+Test(ept, a_table_is_named_by_the_manuals_number)
+{
+	static const struct gln_mmu_host far_host = {
+		.translate = translate,
+		.phys_of = far_phys_of,
+		.memory_at = far_memory_at,
+	};
+	struct gln_ept_params params = params_of(4, 0, 0);
+	uint64_t *table;
+
+	params.host = &far_host;
+	open_with(&params);
+	cr_assert_eq(fault_at(BASE, WRITE, false, NULL), GLN_FAULT_MAPPED);
+	table = far_table(gln_ept_eptp(be), 0x5e);
+	/* R W X, and nothing else: A comes from the CPU. */
+	for (int i = 0; i < 3; i++)
+		table = far_table(table[0], 0x7);
+	cr_assert_eq(table[BASE] & HARDWARE, 0x8000010000005137);
+	close_it();
+}
+
+/* The host moved a page that was read-only; of the old one nothing may stay. */
+Test(ept, a_page_is_flushed_before_another_stands_there)
+{
+	bool to_mark = false;
+
+	open_as(4, GLN_EPT_WRITE_PROTECT, GLN_EPT_NO_BLOCKS);
+	host_page = (struct gln_host_page){.hpa = 0x123456000, .order = 12};
+	cr_assert_eq(fault_at(BASE, READ, true, NULL), GLN_FAULT_MAPPED);
+	cr_assert_eq(*entry_of(BASE) & HARDWARE, 0x8000000123456135);
+	cr_assert_eq(nr_invepts, 0);
+
+	watched = entry_of(BASE);
+	host_page.hpa = 0x234567000;
+	host_page.is_writable = true;
+	cr_assert_eq(fault_at(BASE, WRITE, true, &to_mark), GLN_FAULT_MAPPED);
+	cr_assert(to_mark);
+	cr_assert_eq(nr_invepts, 1);
+	cr_assert_eq(invept_saw & (R | W | X), 0, "%#" PRIx64, invept_saw);
+	cr_assert_eq(*watched & HARDWARE, 0x8000000234567137);
+	watched = NULL;
 	close_it();
 }
 

@@ -116,35 +116,37 @@ static const struct abort_case {
 	const char *what;
 	uint64_t esr;
 	uint32_t access;
+	bool has_ipa; /* HPFAR_EL2 was written */
 } aborts[] = {
-	{"read, translation, level 3", 0x93000007, GLN_ACCESS_READ},
-	{"read, translation, level 0", 0x93000004, GLN_ACCESS_READ},
-	{"read, translation, level -1", 0x9300002b, GLN_ACCESS_READ},
-	{"write, translation, level 2", 0x93000046, GLN_ACCESS_WRITE},
-	{"write, permission, level 3", 0x9300004f, GLN_ACCESS_WRITE},
-	{"write, permission, level 0", 0x9300004c, GLN_ACCESS_WRITE},
-	{"read, permission, level 1", 0x9300000d, GLN_ACCESS_READ},
-	{"read, access flag, level 3", 0x9300000b, GLN_ACCESS_READ},
-	{"write, access flag, level 0", 0x93000048, GLN_ACCESS_WRITE},
-	{"fetch, translation", 0x83000007, GLN_ACCESS_EXEC},
-	{"fetch, permission", 0x8300000f, GLN_ACCESS_EXEC},
-	{"a stage-1 walk meets nothing", 0x93000087, GLN_ACCESS_READ},
-	{"of a write, too", 0x930000c7, GLN_ACCESS_READ},
-	{"of a fetch, too", 0x83000087, GLN_ACCESS_READ},
-	{"a stage-1 walk sets AF", 0x9300008f, GLN_ACCESS_WRITE},
-	{"of a fetch, too", 0x8300008f, GLN_ACCESS_WRITE},
-	{"cache maintenance where nothing is", 0x93000147, GLN_ACCESS_READ},
-	{"cache maintenance that writes", 0x9300014f, GLN_ACCESS_WRITE},
-	{"address size", 0x93000003, 0},
-	{"address size, level -1", 0x93000029, 0},
-	{"external abort", 0x93000010, 0},
-	{"external abort on a walk, level -1", 0x93000013, 0},
-	{"alignment", 0x93000021, 0},
-	{"TLB conflict", 0x93000030, 0},
-	{"data abort from the same level", 0x96000007, 0},
-	{"fetch abort from the same level", 0x86000007, 0},
-	{"HVC", 0x5a000000, 0},
-	{"nothing", 0, 0},
+	{"read, translation, level 3", 0x93000007, GLN_ACCESS_READ, true},
+	{"read, translation, level 0", 0x93000004, GLN_ACCESS_READ, true},
+	{"read, translation, level -1", 0x9300002b, GLN_ACCESS_READ, true},
+	{"write, translation, level 2", 0x93000046, GLN_ACCESS_WRITE, true},
+	{"write, permission, level 3", 0x9300004f, GLN_ACCESS_WRITE, false},
+	{"write, permission, level 0", 0x9300004c, GLN_ACCESS_WRITE, false},
+	{"read, permission, level 1", 0x9300000d, GLN_ACCESS_READ, false},
+	{"read, access flag, level 3", 0x9300000b, GLN_ACCESS_READ, true},
+	{"write, access flag, level 0", 0x93000048, GLN_ACCESS_WRITE, true},
+	{"fetch, translation", 0x83000007, GLN_ACCESS_EXEC, true},
+	{"fetch, permission", 0x8300000f, GLN_ACCESS_EXEC, false},
+	{"a stage-1 walk meets nothing", 0x93000087, GLN_ACCESS_READ, true},
+	{"of a write, too", 0x930000c7, GLN_ACCESS_READ, true},
+	{"of a fetch, too", 0x83000087, GLN_ACCESS_READ, true},
+	{"a stage-1 walk sets AF", 0x9300008f, GLN_ACCESS_WRITE, true},
+	{"of a fetch, too", 0x8300008f, GLN_ACCESS_WRITE, true},
+	{"cache maintenance where nothing is", 0x93000147, GLN_ACCESS_READ,
+	 true},
+	{"cache maintenance that writes", 0x9300014f, GLN_ACCESS_WRITE, false},
+	{"address size", 0x93000003, 0, true},
+	{"address size, level -1", 0x93000029, 0, true},
+	{"external abort", 0x93000010, 0, false},
+	{"external abort on a walk, level -1", 0x93000013, 0, false},
+	{"alignment", 0x93000021, 0, false},
+	{"TLB conflict", 0x93000030, 0, false},
+	{"data abort from the same level", 0x96000007, 0, false},
+	{"fetch abort from the same level", 0x86000007, 0, false},
+	{"HVC", 0x5a000000, 0, false},
+	{"nothing", 0, 0, false},
 };
 
 Test(s2_regs, an_abort_says_what_the_guest_tried)
@@ -154,12 +156,23 @@ Test(s2_regs, an_abort_says_what_the_guest_tried)
 			     c->what, (unsigned int)gln_s2_access(c->esr));
 }
 
+Test(s2_regs, an_abort_says_whether_the_cpu_wrote_hpfar)
+{
+	for (const struct abort_case *c = aborts; c < ARRAY_END(aborts); c++)
+		cr_assert_eq(gln_s2_has_fault_ipa(c->esr), c->has_ipa, "%s",
+			     c->what);
+}
+
 Test(s2_regs, bits_above_the_syndrome_do_not_matter)
 {
 	/* ISS2 is in 55:32. */
-	for (const struct abort_case *c = aborts; c < ARRAY_END(aborts); c++)
-		cr_assert_eq(gln_s2_access(c->esr | UINT64_C(0xffffff) << 32),
-			     c->access, "%s", c->what);
+	for (const struct abort_case *c = aborts; c < ARRAY_END(aborts); c++) {
+		const uint64_t esr = c->esr | UINT64_C(0xffffff) << 32;
+
+		cr_assert_eq(gln_s2_access(esr), c->access, "%s", c->what);
+		cr_assert_eq(gln_s2_has_fault_ipa(esr), c->has_ipa, "%s",
+			     c->what);
+	}
 }
 
 Test(s2_regs, the_faulting_page_comes_from_hpfar)

@@ -14,10 +14,13 @@
 
 enum { VCPU_ID = 3, NR_PAGES = 64, BASE = 0x40000, MAX_OPS = 256 };
 
+/* What was executed, and what @watched held when it was. */
 static struct {
 	size_t nr;
 	uint32_t vcpu;
 	struct gln_s2_op ops[MAX_OPS];
+	const uint64_t *watched;
+	uint64_t saw[MAX_OPS];
 } done;
 
 static void execute(void *ctx, uint32_t vcpu, const struct gln_s2_op *ops,
@@ -26,6 +29,8 @@ static void execute(void *ctx, uint32_t vcpu, const struct gln_s2_op *ops,
 	cr_assert_eq(ctx, &done);
 	cr_assert(nr_ops > 0 && done.nr + nr_ops <= MAX_OPS);
 	memcpy(&done.ops[done.nr], ops, nr_ops * sizeof(*ops));
+	for (size_t i = 0; done.watched && i < nr_ops; i++)
+		done.saw[done.nr + i] = *done.watched;
 	done.nr += nr_ops;
 	done.vcpu = vcpu;
 }
@@ -230,7 +235,8 @@ static void mark(struct gln_backend_slot *slot, gln_gfn first, uint64_t count)
 		guest->marked |= UINT64_C(1) << (first + i - slot->base);
 }
 
-static void start(struct guest *guest, const struct gln_s2_params *params)
+static void start_with(struct guest *guest, const struct gln_s2_params *params,
+		       uint64_t nr_pages)
 {
 	const unsigned int granule = params->granule;
 
@@ -240,7 +246,7 @@ static void start(struct guest *guest, const struct gln_s2_params *params)
 		.is_armv7 = params->flags & GLN_S2_ARMV7,
 		.slot = {.page_shift = granule,
 			 .base = BASE >> (granule - 12),
-			 .nr_pages = NR_PAGES,
+			 .nr_pages = nr_pages,
 			 .mark = mark},
 		.vcpu = {.id = VCPU_ID},
 	};
@@ -254,6 +260,11 @@ static void start(struct guest *guest, const struct gln_s2_params *params)
 	cr_assert_eq(ops->topup(guest->backend, &guest->vcpu), 0);
 }
 
+static void start(struct guest *guest, const struct gln_s2_params *params)
+{
+	start_with(guest, params, NR_PAGES);
+}
+
 static void end(struct guest *guest)
 {
 	guest->backend->ops->vcpu_detach(guest->backend, &guest->vcpu);
@@ -261,20 +272,39 @@ static void end(struct guest *guest)
 	gln_s2_destroy(guest->backend);
 }
 
-static struct gln_backend_fault fault(struct guest *guest, uint64_t page,
-				      uint32_t access, enum gln_fault want)
+static struct gln_backend_fault serve(struct guest *guest,
+				      struct gln_backend_fault its,
+				      enum gln_fault want)
 {
-	struct gln_backend_fault its = {
-		.gfn = guest->slot.base + page,
-		.access = access,
-		.is_logged = true,
-	};
-
 	done.nr = 0;
 	cr_assert_eq(guest->backend->ops->fault(guest->backend, &guest->vcpu,
 						&guest->slot, &its),
 		     (int)want);
 	return its;
+}
+
+static struct gln_backend_fault fault(struct guest *guest, uint64_t page,
+				      uint32_t access, enum gln_fault want)
+{
+	return serve(guest,
+		     (struct gln_backend_fault){
+			     .gfn = guest->slot.base + page,
+			     .access = access,
+			     .is_logged = true,
+		     },
+		     want);
+}
+
+static struct gln_backend_fault fault_unlogged(struct guest *guest,
+					       uint64_t page, uint32_t access,
+					       enum gln_fault want)
+{
+	return serve(guest,
+		     (struct gln_backend_fault){
+			     .gfn = guest->slot.base + page,
+			     .access = access,
+		     },
+		     want);
 }
 
 static uint64_t *memory_from(uint64_t from, uint64_t hpa)
@@ -426,4 +456,482 @@ Test(s2, what_the_cpu_made_writable_is_collected_and_armed_again)
 	cr_assert_eq(guest.marked, UINT64_C(1) << 4);
 	cr_assert_eq(*entry_of(&guest, 4) & (S2_DBM | S2_WRITE), S2_DBM);
 	end(&guest);
+}
+
+/*
+ * Descriptors whole, as numbers put together by hand from the tables of D8.3:
+ * nothing here comes from the backend's own page of bits. Tables lie in @arena,
+ * whose physical address is the case's; pages where the case's host says.
+ */
+enum { ARENA_BYTES = 1 << 24 };
+
+static struct {
+	char *memory;
+	size_t used;
+	uint64_t hpa;
+	struct gln_host_page page; /* what the host tells */
+} arena;
+
+static void *arena_alloc(void *ctx, size_t bytes)
+{
+	const size_t align = least_align(bytes);
+	const size_t at = (arena.used + align - 1) & -align;
+
+	(void)ctx;
+	if (at + bytes > ARENA_BYTES)
+		return NULL;
+	arena.used = at + bytes;
+	return arena.memory + at;
+}
+
+static void arena_free(void *ctx, void *memory, size_t bytes)
+{
+	(void)ctx;
+	(void)memory;
+	(void)bytes;
+}
+
+static uint64_t arena_phys_of(void *ctx, const void *memory)
+{
+	(void)ctx;
+	return arena.hpa + (uint64_t)((const char *)memory - arena.memory);
+}
+
+static void *arena_memory_at(void *ctx, uint64_t hpa)
+{
+	(void)ctx;
+	require(hpa - arena.hpa < ARENA_BYTES, "no table at %#" PRIx64, hpa);
+	return arena.memory + (hpa - arena.hpa);
+}
+
+static int arena_translate(void *ctx, const struct gln_backend_slot *slot,
+			   gln_gfn gfn, uint32_t access,
+			   struct gln_host_page *page)
+{
+	(void)ctx;
+	(void)slot;
+	(void)gfn;
+	(void)access;
+	*page = arena.page;
+	return 0;
+}
+
+static const struct gln_mmu_host arena_host = {
+	.phys_of = arena_phys_of,
+	.memory_at = arena_memory_at,
+	.translate = arena_translate,
+};
+
+static const struct gln_allocator arena_allocator = {
+	.alloc = arena_alloc,
+	.free = arena_free,
+};
+
+static void start_in_arena(struct guest *guest, struct gln_s2_params params,
+			   uint64_t hpa)
+{
+	params.host = &arena_host;
+	params.allocator = &arena_allocator;
+	arena.memory = aligned_alloc(ARENA_BYTES, ARENA_BYTES);
+	memset(arena.memory, 0, ARENA_BYTES);
+	arena.used = 0;
+	arena.hpa = hpa;
+	/* 1 GiB of frames: room for any block but those of 52 bits. */
+	start_with(guest, &params, UINT64_C(1) << (30 - params.granule));
+}
+
+static void end_in_arena(struct guest *guest)
+{
+	end(guest);
+	free(arena.memory);
+}
+
+/* Of an address, or of a descriptor of a table: where it is in the arena. */
+static uint64_t offset_in_arena(const struct guest *guest, uint64_t from)
+{
+	return from & (ARENA_BYTES - 1) &
+	       ~((UINT64_C(1) << guest->granule) - 1);
+}
+
+/* The descriptor of a frame, @height tables above those of pages. */
+static uint64_t *descriptor_of(const struct guest *guest, gln_gfn gfn,
+			       unsigned int height)
+{
+	const unsigned int stride = guest->granule - 3;
+	const uint64_t vtcr = gln_s2_vtcr(guest->backend);
+	unsigned int at =
+		(unsigned int)(vtcr >> 6 & 3) + (guest->granule == 12 ? 1 : 0);
+	/* A root of 4 KiB is aligned to no more. */
+	uint64_t offset = gln_s2_vttbr(guest->backend) & (ARENA_BYTES - 4096);
+	uint64_t index = gfn >> at * stride;
+
+	for (;; at--) {
+		uint64_t *const table =
+			(uint64_t *)(void *)(arena.memory + offset);
+
+		if (at == height)
+			return &table[index];
+		offset = offset_in_arena(guest, table[index]);
+		index = gfn >> (at - 1) * stride &
+			((UINT64_C(1) << stride) - 1);
+	}
+}
+
+/* An address of 52 bits: 51:48, and the rest. */
+#define AT(high, low) (UINT64_C(0x##high) << 48 | UINT64_C(0x##low))
+
+/*
+ * @what the host tells, and the leaf. Low bits of a leaf that may be read and
+ * written: 0x4ff is AF, S2AP 3, MemAttr 15, a page; 0x300 is SH inner. 0x0180
+ * at the top is software's: the host, and the log, allow writes.
+ */
+static const struct leaf_case {
+	const char *what;
+	unsigned int granule;
+	unsigned int ipa_bits;
+	uint32_t flags;
+	enum gln_s2_mode mode;
+	unsigned int height;
+	struct gln_host_page page;
+	uint32_t access;
+	bool is_logged;
+	uint64_t leaf;
+} leaves[] = {
+	{"4K page",
+	 12,
+	 40,
+	 0,
+	 0,
+	 0,
+	 {.hpa = AT(0, 89abcdef1000), .order = 12, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abcdef17ff)},
+	{"2M block",
+	 12,
+	 40,
+	 0,
+	 0,
+	 1,
+	 {.hpa = AT(0, 89abcde00000), .order = 21, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abcde007fd)},
+	{"1G block",
+	 12,
+	 40,
+	 0,
+	 0,
+	 2,
+	 {.hpa = AT(0, 89abc0000000), .order = 30, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abc00007fd)},
+	{"16K page",
+	 14,
+	 40,
+	 0,
+	 0,
+	 0,
+	 {.hpa = AT(0, 89abcdef4000), .order = 14, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abcdef47ff)},
+	{"32M block",
+	 14,
+	 40,
+	 0,
+	 0,
+	 1,
+	 {.hpa = AT(0, 89abce000000), .order = 25, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abce0007fd)},
+	{"64K page",
+	 16,
+	 48,
+	 0,
+	 0,
+	 0,
+	 {.hpa = AT(0, 89abcdef0000), .order = 16, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abcdef07ff)},
+	/* 51:48 of the address, 1010, in 15:12 */
+	{"64K page of 52 bits",
+	 16,
+	 52,
+	 0,
+	 0,
+	 0,
+	 {.hpa = AT(a, 89abcdef0000), .order = 16, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abcdefa7ff)},
+	{"512M block of 52 bits",
+	 16,
+	 52,
+	 0,
+	 0,
+	 1,
+	 {.hpa = AT(a, 89abe0000000), .order = 29, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abe000a7fd)},
+	/* 51:50 of 0110 in 9:8 is 0x100, 49:48 stay: 2 */
+	{"LPA2 4K page",
+	 12,
+	 52,
+	 GLN_S2_LPA2,
+	 0,
+	 0,
+	 {.hpa = AT(6, 89abcdef1000), .order = 12, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018289abcdef15ff)},
+	{"LPA2 2M block",
+	 12,
+	 52,
+	 GLN_S2_LPA2,
+	 0,
+	 1,
+	 {.hpa = AT(6, 89abcde00000), .order = 21, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018289abcde005fd)},
+	/* 51:50 of 1001 in 9:8 is 0x200, 49:48 stay: 1 */
+	{"LPA2 16K page",
+	 14,
+	 52,
+	 GLN_S2_LPA2,
+	 0,
+	 0,
+	 {.hpa = AT(9, 89abcdef4000), .order = 14, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018189abcdef46ff)},
+	{"LPA2 32M block",
+	 14,
+	 52,
+	 GLN_S2_LPA2,
+	 0,
+	 1,
+	 {.hpa = AT(9, 89abce000000), .order = 25, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018189abce0006fd)},
+	/* MemAttr 0001: 0x4 for 0x3c */
+	{"device",
+	 12,
+	 40,
+	 0,
+	 0,
+	 0,
+	 {.hpa = AT(0, 89abcdef1000),
+	  .order = 12,
+	  .is_writable = true,
+	  .type = GLN_MEMORY_DEVICE},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x018089abcdef17c7)},
+	{"the host's page is read-only",
+	 12,
+	 40,
+	 0,
+	 0,
+	 0,
+	 {.hpa = AT(0, 89abcdef1000), .order = 12},
+	 GLN_ACCESS_READ,
+	 false,
+	 UINT64_C(0x000089abcdef177f)},
+	{"protected for the log",
+	 12,
+	 40,
+	 0,
+	 0,
+	 0,
+	 {.hpa = AT(0, 89abcdef1000), .order = 12, .is_writable = true},
+	 GLN_ACCESS_READ,
+	 true,
+	 UINT64_C(0x018089abcdef177f)},
+	/* DBM is bit 51 */
+	{"armed for the log",
+	 12,
+	 40,
+	 0,
+	 GLN_S2_DBM,
+	 0,
+	 {.hpa = AT(0, 89abcdef1000), .order = 12, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 true,
+	 UINT64_C(0x018889abcdef177f)},
+	{"Armv7 page",
+	 12,
+	 40,
+	 GLN_S2_ARMV7,
+	 0,
+	 0,
+	 {.hpa = AT(0, 0089abcde000), .order = 12, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x01800089abcde7ff)},
+	{"Armv7 block",
+	 12,
+	 40,
+	 GLN_S2_ARMV7,
+	 0,
+	 1,
+	 {.hpa = AT(0, 0089abc00000), .order = 21, .is_writable = true},
+	 GLN_ACCESS_WRITE,
+	 false,
+	 UINT64_C(0x01800089abc007fd)},
+};
+
+Test(s2, a_leaf_is_the_manuals_number)
+{
+	for (const struct leaf_case *c = leaves; c < ARRAY_END(leaves); c++) {
+		struct gln_s2_params params =
+			params_of(c->granule, c->ipa_bits, c->flags);
+		const uint64_t page = c->height ? 0 : 5;
+		struct guest guest;
+		uint64_t got;
+
+		params.mode = c->mode;
+		start_in_arena(&guest, params, AT(0, 12000000));
+		arena.page = c->page;
+		if (c->is_logged)
+			fault(&guest, page, c->access, GLN_FAULT_MAPPED);
+		else
+			fault_unlogged(&guest, page, c->access,
+				       GLN_FAULT_MAPPED);
+		got = *descriptor_of(&guest, guest.slot.base + page, c->height);
+		cr_assert_eq(got, c->leaf, "%s: %#018" PRIx64, c->what, got);
+		end_in_arena(&guest);
+	}
+}
+
+/* @arena: where tables lie; @table: the rest of a descriptor that names one. */
+static const struct table_case {
+	const char *what;
+	unsigned int granule;
+	unsigned int ipa_bits;
+	uint32_t flags;
+	uint64_t arena;
+	uint64_t table;
+} tables[] = {
+	{"4K", 12, 40, 0, AT(0, 89ab12000000), UINT64_C(0x000089ab12000003)},
+	{"16K", 14, 40, 0, AT(0, 89ab12000000), UINT64_C(0x000089ab12000003)},
+	{"64K", 16, 48, 0, AT(0, 89ab12000000), UINT64_C(0x000089ab12000003)},
+	{"64K of 52 bits", 16, 52, 0, AT(a, 89ab12000000),
+	 UINT64_C(0x000089ab1200a003)},
+	{"LPA2 4K", 12, 52, GLN_S2_LPA2, AT(6, 89ab12000000),
+	 UINT64_C(0x000289ab12000103)},
+	{"LPA2 16K", 14, 52, GLN_S2_LPA2, AT(9, 89ab12000000),
+	 UINT64_C(0x000189ab12000203)},
+	{"Armv7", 12, 40, GLN_S2_ARMV7, AT(0, 00ab12000000),
+	 UINT64_C(0x000000ab12000003)},
+};
+
+Test(s2, a_table_is_named_by_the_manuals_number)
+{
+	for (const struct table_case *c = tables; c < ARRAY_END(tables); c++) {
+		struct guest guest;
+		uint64_t got;
+
+		start_in_arena(&guest,
+			       params_of(c->granule, c->ipa_bits, c->flags),
+			       c->arena);
+		arena.page = (struct gln_host_page){
+			.hpa = AT(0, 0012340000),
+			.order = c->granule,
+		};
+		fault(&guest, 5, GLN_ACCESS_READ, GLN_FAULT_MAPPED);
+		got = *descriptor_of(&guest, guest.slot.base + 5, 1);
+		cr_assert_eq(got, c->table | offset_in_arena(&guest, got),
+			     "%s: %#018" PRIx64, c->what, got);
+		/* And it is there that the page is. */
+		got = *descriptor_of(&guest, guest.slot.base + 5, 0);
+		cr_assert_eq(got & UINT64_C(0xffff0003), 0x12340003,
+			     "%s: %#018" PRIx64, c->what, got);
+		end_in_arena(&guest);
+	}
+}
+
+/*
+ * H-29: wherever a TLBI for everybody was executed the entry was invalid, and
+ * what is executed at last finds the new one.
+ */
+static void require_broken_before_made(uint64_t old)
+{
+	size_t nr_tlbi = 0;
+
+	for (size_t i = 0; i < done.nr; i++) {
+		if (done.ops[i].instruction != GLN_S2_TLBI_IPAS2E1IS &&
+		    done.ops[i].instruction != GLN_S2_TLBI_VMALLE1IS)
+			continue;
+		nr_tlbi++;
+		/* Valid is bit 0; the lock is bit 10, and nothing else. */
+		cr_assert_eq(done.saw[i], 0x400, "TLBI %zu: %#018" PRIx64, i,
+			     done.saw[i]);
+	}
+	cr_assert_eq(nr_tlbi, 2, "of stage 2, and of what is combined");
+	cr_assert_neq(*done.watched, old);
+	cr_assert_eq(done.saw[done.nr - 1], *done.watched);
+	done.watched = NULL;
+}
+
+static void is_broken_before_the_table_is_made(unsigned int granule,
+					       unsigned int order)
+{
+	struct guest guest;
+	uint64_t block;
+
+	start_in_arena(&guest, params_of(granule, 40, 0), AT(0, 12000000));
+	arena.page = (struct gln_host_page){
+		.hpa = AT(0, 89abe0000000),
+		.order = order,
+		.is_writable = true,
+	};
+	fault_unlogged(&guest, 0, GLN_ACCESS_WRITE, GLN_FAULT_MAPPED);
+	done.nr = 0;
+	cr_assert_eq(
+		guest.backend->ops->log_start(guest.backend, &guest.slot, 0),
+		0);
+	done.watched = descriptor_of(&guest, guest.slot.base, 1);
+	block = *done.watched;
+	cr_assert_eq(block & 3, 1);
+	/* To ask the host for one page would show, here. */
+	arena.page = (struct gln_host_page){0};
+	fault(&guest, 5, GLN_ACCESS_WRITE, GLN_FAULT_RELAXED);
+	cr_assert_eq(*done.watched & 3, 3);
+	require_broken_before_made(block);
+	end_in_arena(&guest);
+}
+
+Test(s2, a_block_is_broken_before_its_table_is_made)
+{
+	is_broken_before_the_table_is_made(12, 21);
+	is_broken_before_the_table_is_made(14, 25);
+	is_broken_before_the_table_is_made(16, 29);
+}
+
+Test(s2, a_page_is_broken_before_another_stands_there)
+{
+	struct guest guest;
+
+	start_in_arena(&guest, params_of(12, 40, 0), AT(0, 12000000));
+	arena.page = (struct gln_host_page){
+		.hpa = AT(0, 89abcdef1000),
+		.order = 12,
+	};
+	fault(&guest, 5, GLN_ACCESS_READ, GLN_FAULT_MAPPED);
+	/* The host copies it on write. */
+	arena.page.hpa = AT(0, 123456789000);
+	arena.page.is_writable = true;
+	done.watched = descriptor_of(&guest, guest.slot.base + 5, 0);
+	cr_assert(fault(&guest, 5, GLN_ACCESS_WRITE, GLN_FAULT_MAPPED).to_mark);
+	require_broken_before_made(UINT64_C(0x000089abcdef177f));
+	cr_assert_eq(*descriptor_of(&guest, guest.slot.base + 5, 0),
+		     UINT64_C(0x01801234567897ff));
+	end_in_arena(&guest);
 }
