@@ -107,6 +107,19 @@ static bool log_is_kept(const struct run_options *options)
 	return false;
 }
 
+/* Where the CPU notices writes, no fault marks a page: nothing is first. */
+static bool break_has_effect(const struct run_options *options)
+{
+	if (options->broken != RUN_BREAK_MARK_FIRST ||
+	    (options->log != LOG_PML && options->log != LOG_DBM))
+		return true;
+	complain("run",
+		 "--break: with --log %s no fault marks, so mark-first breaks "
+		 "nothing: give --log bitmap, manual or ring",
+		 log_names[options->log]);
+	return false;
+}
+
 static uint64_t page_bytes_of(const struct run_options *options)
 {
 	switch (options->backend) {
@@ -170,5 +183,6 @@ bool run_options_agree(const struct run_reading *reading)
 
 	options->page_bytes = page_bytes_of(options);
 	return options_have_use(reading) && log_is_kept(options) &&
-	       is_whole_pages(options) && is_in_reach(options);
+	       break_has_effect(options) && is_whole_pages(options) &&
+	       is_in_reach(options);
 }

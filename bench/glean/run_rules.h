@@ -15,6 +15,9 @@
 #define IPA_BITS_MIN   32
 #define IPA_BITS_MAX   52
 
+/** --break mark-first: ways to break are numbered from 1 in their order. */
+#define RUN_BREAK_MARK_FIRST 2
+
 /** The options, as option_next() returns them. */
 enum {
 	KEY_MEMORY = OPTION_FIRST_OWN,

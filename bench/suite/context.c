@@ -190,6 +190,8 @@ static void put_build(json_t *context)
 	json_put_text(context, "library_build_type", type);
 	json_put_text(context, "glean_version", gln_version());
 	json_put_text(context, "compiler", compiler);
+	json_put_text(context, "flags", GLN_COMPILE_FLAGS);
+	json_put_text(context, "commit", context_commit);
 	json_put_number(context, "json_schema_version", 1);
 }
 

@@ -10,4 +10,7 @@
 /** context_json() - Google Benchmark's "context" object, and some more. */
 json_t *context_json(void);
 
+/** context_commit - what was compiled: cmake/GleanCommit.cmake writes it. */
+extern const char context_commit[];
+
 #endif

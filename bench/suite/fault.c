@@ -4,9 +4,14 @@
  * sooner than behind one mutex around the table, and a vCPU that faults alone
  * no later than 1.1 times as late.
  *
- * Each vCPU is a thread on a CPU of its own, if there are so many, and has the
- * pages of its own tables; they start together, and the time is that of the
- * last to end. Times are of one fault, all vCPUs' faults counted.
+ * The rival is the same path behind a mutex. So the bound for one vCPU holds
+ * nearly by construction: what differs is a mutex that nobody else wants. It
+ * says that doing without one has not made the fault dearer, not that another
+ * table's fault would be slower.
+ *
+ * Each vCPU is a thread, and has the pages of its own tables; they start
+ * together, and the time is that of the last to end (pair.h). Times are of one
+ * fault, all vCPUs' faults counted.
  *
  *	first		nothing is mapped there, the table is
  *	permission	the page is mapped, and protected for the dirty log
@@ -16,14 +21,12 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bench/suite/ept_guest.h"
 #include "bench/suite/mmu.h"
+#include "bench/suite/pair.h"
 
 #define THREADS_MAX 2
 
@@ -50,31 +53,17 @@ typedef int (*fault_fn)(struct fault_fixture *f, struct gln_vcpu *vcpu,
 			gln_gfn gfn);
 
 /*
- * A thread that faults; the first one is the runner's own.
+ * A vCPU that faults.
  *
- * @awaits:	the round that it looks out for.
- * @ended:	the round that it has come to the end of.
  * @nr_right:	faults of its last run that came to what they should.
  */
 struct faulter {
-	struct fault_fixture *fixture;
-	unsigned int index;
-	pthread_t thread;
-	bool is_running;
 	struct gln_vcpu *vcpu;
-	int err;
-	_Atomic unsigned int awaits;
-	_Atomic unsigned int ended;
 	uint64_t nr_right;
 };
 
 /*
- * @fault:	the rival's; NULL tells the other thread to end.
- * @round:	counts runs: the other thread starts when it changes.
- * @registered:	posted by the other thread, once, when it can.
- * @wake:	posted when a run is near: the other thread need not sleep any
- *		more. Where runs follow each other at once it never does.
- * @cpus:	where the runner's thread may run otherwise.
+ * @fault:	the rival's.
  */
 struct fault_fixture {
 	struct suite_fixture head;
@@ -83,10 +72,7 @@ struct fault_fixture {
 	unsigned int nr_threads;
 	fault_fn fault;
 	pthread_mutex_t table;
-	_Atomic unsigned int round;
-	sem_t registered;
-	sem_t wake;
-	cpu_set_t cpus;
+	struct pair pair;
 	struct faulter faulters[THREADS_MAX];
 };
 
@@ -115,107 +101,45 @@ static int fault_locked(struct fault_fixture *f, struct gln_vcpu *vcpu,
 	return result;
 }
 
-static void do_faults(struct faulter *own)
+/* --- threads --- */
+
+/* The guest has the first vCPU, on the runner's thread. */
+static int enter(void *ctx, unsigned int index)
 {
-	struct fault_fixture *const f = own->fixture;
+	struct fault_fixture *const f = ctx;
+	struct faulter *const own = &f->faulters[index];
+
+	own->vcpu = f->guest.vcpu;
+	return index ? gln_vcpu_register(f->guest.vm, index, &own->vcpu) : 0;
+}
+
+static void do_faults(void *ctx, unsigned int index)
+{
+	struct fault_fixture *const f = ctx;
+	struct gln_vcpu *const vcpu = f->faulters[index].vcpu;
 	const fault_fn fault = f->fault;
 	const int wanted = (int)f->kind->result;
-	const gln_gfn first = own->index * FAULTS;
+	const gln_gfn first = index * FAULTS;
 	uint64_t nr_right = 0;
 
 	for (uint64_t i = 0; i < FAULTS; i++)
-		nr_right += fault(f, own->vcpu, first + i) == wanted;
-	own->nr_right = nr_right;
+		nr_right += fault(f, vcpu, first + i) == wanted;
+	f->faulters[index].nr_right = nr_right;
 }
 
-/* --- threads --- */
-
-/* On the CPU that has our number among those there are. */
-static void pin(const struct fault_fixture *f, unsigned int index)
+static void leave(void *ctx, unsigned int index)
 {
-	unsigned int left = index % (unsigned int)CPU_COUNT(&f->cpus);
-	unsigned int cpu = 0;
-	cpu_set_t one;
+	struct fault_fixture *const f = ctx;
 
-	while (!CPU_ISSET(cpu, &f->cpus) || left-- > 0)
-		cpu++;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+	if (index)
+		gln_vcpu_unregister(f->faulters[index].vcpu);
 }
 
-/* Spin: who sleeps comes late. */
-static void wait_for(_Atomic unsigned int *what, unsigned int value)
-{
-	while (*what != value)
-		;
-}
-
-static void *faulter_main(void *argument)
-{
-	struct faulter *const own = argument;
-	struct fault_fixture *const f = own->fixture;
-
-	pin(f, own->index);
-	own->err = gln_vcpu_register(f->guest.vm, own->index, &own->vcpu);
-	sem_post(&f->registered);
-	for (unsigned int round = 1;; round++) {
-		if (!f->head.repeatable)
-			sem_wait(&f->wake);
-		own->awaits = round;
-		wait_for(&f->round, round);
-		if (!f->fault)
-			break;
-		do_faults(own);
-		own->ended = round;
-	}
-	if (own->vcpu)
-		gln_vcpu_unregister(own->vcpu);
-	return NULL;
-}
-
-static int start_thread(struct fault_fixture *f, unsigned int index)
-{
-	struct faulter *const own = &f->faulters[index];
-
-	own->fixture = f;
-	own->index = index;
-	if (index == 0) {
-		own->vcpu = f->guest.vcpu;
-		pin(f, 0);
-		return 0;
-	}
-	own->is_running =
-		!pthread_create(&own->thread, NULL, faulter_main, own);
-	if (!own->is_running)
-		return -EAGAIN;
-	sem_wait(&f->registered);
-	return own->err;
-}
-
-/* Have the other thread, if there is one, ready to start at once. */
-static void meet(struct fault_fixture *f)
-{
-	struct faulter *const other = &f->faulters[1];
-
-	if (!other->is_running)
-		return;
-	if (!f->head.repeatable)
-		sem_post(&f->wake);
-	wait_for(&other->awaits, f->round + 1);
-}
-
-static void stop_threads(struct fault_fixture *f)
-{
-	struct faulter *const other = &f->faulters[1];
-
-	f->fault = NULL;
-	meet(f);
-	f->round++;
-	if (other->is_running)
-		pthread_join(other->thread, NULL);
-	pthread_setaffinity_np(pthread_self(), sizeof(f->cpus), &f->cpus);
-}
+static const struct pair_ops pair_ops = {
+	.enter = enter,
+	.work = do_faults,
+	.leave = leave,
+};
 
 /* --- one iteration --- */
 
@@ -233,7 +157,7 @@ static int prepare(struct suite_fixture *head, fault_fn fault)
 				   (struct gln_range){0, f->guest.nr_pages});
 	if (nr < 0)
 		return (int)nr;
-	meet(f);
+	pair_meet(&f->pair);
 	return 0;
 }
 
@@ -251,12 +175,7 @@ static int run(struct suite_fixture *head, uint64_t *answer)
 {
 	struct fault_fixture *const f = fixture_of(head);
 
-	const unsigned int round = ++f->round;
-
-	do_faults(&f->faulters[0]);
-	for (unsigned int i = 1; i < f->nr_threads; i++)
-		wait_for(&f->faulters[i].ended, round);
-
+	pair_run(&f->pair);
 	*answer = 0;
 	for (unsigned int i = 0; i < f->nr_threads; i++)
 		*answer += f->faulters[i].nr_right;
@@ -298,9 +217,7 @@ static void teardown(struct suite_fixture *head)
 {
 	struct fault_fixture *f = fixture_of(head);
 
-	stop_threads(f);
-	sem_destroy(&f->registered);
-	sem_destroy(&f->wake);
+	pair_stop(&f->pair);
 	pthread_mutex_destroy(&f->table);
 	ept_guest_fini(&f->guest);
 	free(f);
@@ -335,14 +252,12 @@ static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
 	f->head.batch = f->head.answer;
 	f->head.threads = f->nr_threads;
 	f->head.repeatable = f->kind->result == GLN_FAULT_SPURIOUS;
-	pthread_getaffinity_np(pthread_self(), sizeof(f->cpus), &f->cpus);
-	sem_init(&f->registered, 0, 0);
-	sem_init(&f->wake, 0, 0);
 	pthread_mutex_init(&f->table, NULL);
 
 	err = make_guest(f);
-	for (unsigned int i = 0; i < f->nr_threads && !err; i++)
-		err = start_thread(f, i);
+	if (!err)
+		err = pair_start(&f->pair, f->nr_threads, f->head.repeatable,
+				 &pair_ops, f);
 	if (err) {
 		teardown(&f->head);
 		return err;

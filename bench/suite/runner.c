@@ -20,6 +20,11 @@
 #define MIN_NS_QUICK NS_PER_MS
 #define RUNS_MAX     1000000
 
+/* ... or until all of it, what is not timed included, took so many times that.
+ * Preparing a sparse harvest takes longer than the harvest.
+ */
+#define PATIENCE 3
+
 /* A line of the table: the longest name, and what is measured of it. */
 #define NAME_WIDTH 72
 
@@ -29,6 +34,7 @@ struct case_run {
 	const struct suite *suite;
 	size_t index;
 	bool selected[SUITE_RIVALS_MAX];
+	bool is_missing[SUITE_RIVALS_MAX]; /* this machine cannot */
 	struct suite_fixture *fixture;
 	struct gbench_sample *samples[SUITE_RIVALS_MAX]; /* a repetition each */
 };
@@ -48,8 +54,10 @@ static bool is_selected(const struct runner *runner, const struct suite *suite,
 {
 	char name[SUITE_NAME_BYTES];
 
+	if (suite->has_rival && !suite->has_rival(index, rival))
+		return false;
 	full_name(suite, index, rival, name);
-	return !regexec(runner->filter, name, 0, NULL, 0);
+	return !runner->filter || !regexec(runner->filter, name, 0, NULL, 0);
 }
 
 static size_t nr_cases(const struct runner *runner, const struct suite *suite)
@@ -88,11 +96,14 @@ static int repeat_until(struct suite_fixture *fixture,
 			const struct rival *rival, double min_ns,
 			struct gbench_sample *sum)
 {
+	const double end_ns = (double)clock_ns() + PATIENCE * min_ns;
 	uint64_t nr = 1;
 	int err = 0;
 
 	for (uint64_t done = 0;
-	     !err && sum->real_ns < min_ns && done < RUNS_MAX; done += nr) {
+	     !err && sum->real_ns < min_ns && done < RUNS_MAX &&
+	     (!done || (double)clock_ns() < end_ns);
+	     done += nr) {
 		if (fixture->repeatable && done)
 			nr *= 2;
 		if (!fixture->repeatable)
@@ -103,17 +114,35 @@ static int repeat_until(struct suite_fixture *fixture,
 	return err;
 }
 
+/* The iteration before those that are timed. */
+static int warm_up(struct suite_fixture *fixture, const struct rival *rival,
+		   const struct gbench_sample *first,
+		   struct gbench_sample *sample)
+{
+	uint64_t answer = fixture->answer;
+	int err = rival->prepare(fixture);
+
+	if (err)
+		return err;
+	if (first == sample || !fixture->check_once) {
+		err = rival->check(fixture);
+		memcpy(sample->counters, fixture->counters,
+		       sizeof(sample->counters));
+		return err;
+	}
+	err = rival->run(fixture, &answer);
+	memcpy(sample->counters, first->counters, sizeof(sample->counters));
+	return !err && answer != fixture->answer ? -EBADMSG : err;
+}
+
 static int do_repetition(const struct case_run *run, size_t rival_index,
 			 struct gbench_sample *sample)
 {
 	const struct rival *rival = &run->suite->rivals[rival_index];
 	const double min_ns = run->runner->quick ? MIN_NS_QUICK : MIN_NS;
-	int err = rival->prepare(run->fixture);
+	int err =
+		warm_up(run->fixture, rival, run->samples[rival_index], sample);
 
-	if (!err)
-		err = rival->check(run->fixture);
-	memcpy(sample->counters, run->fixture->counters,
-	       sizeof(sample->counters));
 	if (!err && run->fixture->repeatable)
 		err = rival->prepare(run->fixture);
 	if (!err)
@@ -141,28 +170,41 @@ static void shuffle(size_t *order, size_t nr, uint64_t *random)
 	}
 }
 
-static int do_repetitions(const struct case_run *run, size_t *failed)
+/* Each rival once, in random order. */
+static int do_turn(struct case_run *run, uint64_t turn, uint64_t *random,
+		   size_t *failed)
 {
 	const size_t nr_rivals = run->suite->nr_rivals;
-	uint64_t random = random_mix(run->runner->seed + run->index);
 	size_t order[SUITE_RIVALS_MAX] = {0};
 
-	for (uint64_t i = 0; i < run->runner->repetitions; i++) {
-		shuffle(order, nr_rivals, &random);
-		for (size_t j = 0; j < nr_rivals; j++) {
-			if (!run->selected[order[j]])
-				continue;
+	shuffle(order, nr_rivals, random);
+	for (size_t i = 0; i < nr_rivals; i++) {
+		const size_t rival = order[i];
 
-			const int err = do_repetition(
-				run, order[j], &run->samples[order[j]][i]);
+		if (!run->selected[rival] || run->is_missing[rival])
+			continue;
 
-			if (err) {
-				*failed = order[j];
-				return err;
-			}
+		const int err =
+			do_repetition(run, rival, &run->samples[rival][turn]);
+
+		if (err == -ENOTSUP && !turn) {
+			run->is_missing[rival] = true;
+		} else if (err) {
+			*failed = rival;
+			return err;
 		}
 	}
 	return 0;
+}
+
+static int do_repetitions(struct case_run *run, size_t *failed)
+{
+	uint64_t random = random_mix(run->runner->seed + run->index);
+	int err = 0;
+
+	for (uint64_t i = 0; i < run->runner->repetitions && !err; i++)
+		err = do_turn(run, i, &random, failed);
+	return err;
 }
 
 static double median_of(const struct case_run *run, size_t rival)
@@ -180,7 +222,7 @@ static void print_rival(const struct case_run *run, size_t rival)
 
 	full_name(run->suite, run->index, rival, name);
 	snprintf(ratio, sizeof(ratio), "-");
-	if (run->selected[baseline])
+	if (run->selected[baseline] && !run->is_missing[baseline])
 		snprintf(ratio, sizeof(ratio), "%.3f",
 			 stats.median / median_of(run, baseline));
 	fprintf(run->runner->table, "%-*s %8s %6.1f%% %8s\n", NAME_WIDTH, name,
@@ -195,8 +237,15 @@ static void tell(const struct case_run *run)
 
 		if (!run->selected[i])
 			continue;
-		print_rival(run, i);
 		full_name(run->suite, run->index, i, name);
+		if (run->is_missing[i]) {
+			fprintf(run->runner->table,
+				"%-*s left out: this machine, or this user, "
+				"cannot\n",
+				NAME_WIDTH, name);
+			continue;
+		}
+		print_rival(run, i);
 		gbench_add(run->runner->benchmarks, run->suite, name,
 			   run->samples[i], run->runner->repetitions);
 	}
@@ -252,11 +301,15 @@ static void print_heading(const struct runner *runner,
 /* Which rivals of a case were asked for; false if none. */
 static bool select_rivals(struct case_run *run)
 {
+	const struct suite *const suite = run->suite;
 	bool any = false;
 
-	for (size_t i = 0; i < run->suite->nr_rivals; i++) {
+	if (!run->runner->filter && !run->runner->quick && suite->is_default &&
+	    !suite->is_default(run->index))
+		return false;
+	for (size_t i = 0; i < suite->nr_rivals; i++) {
 		run->selected[i] =
-			is_selected(run->runner, run->suite, run->index, i);
+			is_selected(run->runner, suite, run->index, i);
 		any = any || run->selected[i];
 	}
 	return any;

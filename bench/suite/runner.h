@@ -18,7 +18,8 @@
 /**
  * struct runner - what to measure, and where to tell of it.
  *
- * @filter:	benchmarks whose full name matches.
+ * @filter:	benchmarks whose full name matches; NULL: all, or to measure,
+ *		all but those that are there for who asks for them.
  * @quick:	small cases and short repetitions: to see that they run.
  * @table:	gets a line a benchmark.
  * @benchmarks:	JSON array that gets every repetition and their aggregates.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * seed_loop.h - the rival of harvest: the get-and-clear loop that hypervisors
- * have had since 2014.
+ * seed_loop.h - rivals of harvest: the get-and-clear loop that hypervisors have
+ * had since 2014, and that of VMM libraries.
  */
 #ifndef BENCH_SUITE_SEED_LOOP_H
 #define BENCH_SUITE_SEED_LOOP_H
@@ -18,5 +18,12 @@
  * the exchange.
  */
 uint64_t seed_loop(uint64_t *live, uint64_t *out, size_t nr_words);
+
+/**
+ * fetch_and_loop() - the same, with an atomic on every word, set or not.
+ *
+ * VMM libraries return a vector: whoever times this allocates @out anew.
+ */
+uint64_t fetch_and_loop(uint64_t *live, uint64_t *out, size_t nr_words);
 
 #endif

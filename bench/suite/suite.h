@@ -11,6 +11,8 @@
  *
  * and each repetition first does one iteration with check in the place of run,
  * which does the same work and compares every bit of its answer with the truth.
+ * Where that takes long the first repetition's is enough; the others run once
+ * without being timed, and what run returns is compared always.
  */
 #ifndef BENCH_SUITE_SUITE_H
 #define BENCH_SUITE_SUITE_H
@@ -36,6 +38,7 @@
  *		once a repetition only, and many runs are timed together.
  * @batch:	iterations that one run makes, all threads together; 0 is one.
  * @threads:	how many threads run; 0 is one.
+ * @check_once:	check takes long: the first repetition's is enough.
  * @counters:	what check counted, in the order of the suite's names for it.
  */
 struct suite_fixture {
@@ -43,13 +46,15 @@ struct suite_fixture {
 	bool repeatable;
 	uint64_t batch;
 	unsigned int threads;
+	bool check_once;
 	uint64_t counters[SUITE_COUNTERS_MAX];
 };
 
 /**
  * struct rival - one way to do the work.
  *
- * Each returns 0 or a negative errno; check -EBADMSG for a wrong answer.
+ * Each returns 0 or a negative errno; check -EBADMSG for a wrong answer, and
+ * prepare -ENOTSUP if this machine, or this user, cannot: it is left out then.
  *
  * @answer: of run: see struct suite_fixture.
  */
@@ -68,6 +73,8 @@ struct rival {
  * @counters:	what the fixture's counters are called; NULL after the last.
  * @baseline:	which of @rivals the ratios are against.
  * @nr_quick:	the first so many cases are small: `glean bench --quick`.
+ * @has_rival:	does a case have this one of @rivals? NULL: all do.
+ * @is_default:	is a case measured where no filter asks for it? NULL: all are.
  * @name_case:	write the name of a case, @bytes of room.
  * @setup:	make the fixture of a case. 0 or a negative errno.
  */
@@ -81,6 +88,8 @@ struct suite {
 	size_t baseline;
 	size_t nr_cases;
 	size_t nr_quick;
+	bool (*has_rival)(size_t index, size_t rival);
+	bool (*is_default)(size_t index);
 	void (*name_case)(size_t index, char *name, size_t bytes);
 	int (*setup)(size_t index, uint64_t seed,
 		     struct suite_fixture **fixture);

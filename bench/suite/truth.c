@@ -63,6 +63,24 @@ void truth_uniform(struct truth *truth, uint64_t nr, uint64_t seed)
 	truth->nr_dirty = nr;
 }
 
+void truth_clusters(struct truth *truth, uint64_t nr, uint64_t seed)
+{
+	const uint64_t nr_clusters = truth->nr_pages / TRUTH_CLUSTER;
+	uint64_t random = seed;
+
+	fill(truth, false);
+	while (truth->nr_dirty < nr) {
+		const uint64_t left = nr - truth->nr_dirty;
+		const struct gln_range cluster = {
+			random_below(&random, nr_clusters) * TRUTH_CLUSTER,
+			left < TRUTH_CLUSTER ? left : TRUTH_CLUSTER,
+		};
+
+		/* False, and nothing done, where one is already. */
+		truth_set_range(truth, cluster);
+	}
+}
+
 void truth_runs(struct truth *truth, uint64_t first, uint64_t run,
 		uint64_t period)
 {
@@ -85,7 +103,7 @@ bool truth_set(struct truth *truth, uint64_t page)
 /* Set so many bits of a word, if none of them is. */
 static bool set_bits(struct truth *truth, uint64_t page, uint64_t nr)
 {
-	const uint64_t bits = UINT64_MAX >> (64 - nr) << page % 64;
+	const uint64_t bits = UINT64_MAX >> (64 - nr) % 64 << page % 64;
 	uint64_t *const word = &truth->words[page / 64];
 
 	if (*word & bits)
@@ -112,6 +130,15 @@ bool truth_set_range(struct truth *truth, struct gln_range range)
 		left -= nr;
 	}
 	return true;
+}
+
+uint64_t truth_sum(const struct truth *truth)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t i = 0; i < truth->nr_pages / 64; i++)
+		sum += truth->words[i];
+	return sum;
 }
 
 bool truth_same(const struct truth *a, const struct truth *b)

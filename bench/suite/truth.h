@@ -11,6 +11,9 @@
 
 #include <glean/types.h>
 
+/** Pages of a cluster, as many as a block of 2 MiB has of 4 KiB. */
+#define TRUTH_CLUSTER UINT64_C(512)
+
 /** struct truth - @nr_pages is a multiple of 64; @nr_dirty of them are set. */
 struct truth {
 	uint64_t nr_pages;
@@ -26,6 +29,10 @@ void truth_fini(struct truth *truth);
 void truth_clear(struct truth *truth);
 /** truth_uniform() - exactly @nr pages, uniformly, are. */
 void truth_uniform(struct truth *truth, uint64_t nr, uint64_t seed);
+/** truth_clusters() - exactly @nr pages are, in whole words: TRUTH_CLUSTER
+ * pages together, at random places; the last cluster may be smaller.
+ */
+void truth_clusters(struct truth *truth, uint64_t nr, uint64_t seed);
 /** truth_runs() - runs of @run pages are, the first one @first pages in, each
  * @period after the one before; what leaves the slot is cut off.
  */
@@ -49,6 +56,9 @@ static inline bool truth_has(const struct truth *truth, uint64_t page)
  */
 bool truth_set(struct truth *truth, uint64_t page);
 bool truth_set_range(struct truth *truth, struct gln_range range);
+
+/** truth_sum() - of its words, for who reads them all. */
+uint64_t truth_sum(const struct truth *truth);
 
 /** truth_same() - are the same pages dirty in both? */
 bool truth_same(const struct truth *a, const struct truth *b);

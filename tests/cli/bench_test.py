@@ -1,28 +1,74 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """glean bench: names, selection, and Google Benchmark's JSON."""
 
+import copy
 import json
 import os
+import shutil
 import statistics
 import tempfile
+import xml.etree.ElementTree
 
-from support import check, finish, glean
+from support import check, clean_environment, finish, glean
 
 PAGES = (1048576, 16777216, 268435456)
-DENSITIES = ("0", "1e-06", "0.0001", "0.01", "0.1", "0.5", "1")
+HUGE = 3221225472
+DENSITIES = ("0", "1e-06", "1e-05", "0.0001", "0.001", "0.01", "0.1", "0.5",
+             "1")
+METHODS = ("glean", "exchange", "flip", "seed", "fetch-and", "read")
+MARK_METHODS = ("glean", "dirty-mark", "load-test", "load-call", "fetch-or")
+MARKS = 65536
+RANGES = 256
+COALESCE_PAGES = (1048576, 134217728)
+COALESCE_KINDS = (("0.01", "uniform"), ("0.1", "uniform"), ("0.5", "uniform"),
+                  ("0.5", "alternating"), ("1", "uniform"))
+MERGE_BYTES = ("4G", "256G")
+MERGE_KINDS = (("0", "uniform", "new"), ("0.0001", "uniform", "new"),
+               ("0.01", "clustered", "new"), ("0.01", "clustered", "old"),
+               ("1", "uniform", "new"), ("1", "uniform", "old"))
 MMU_DENSITIES = ("0", "0.0001", "0.01", "0.1", "0.5", "1")
 LEAVES = (4096, 65536, 1048576)
 GIB_PAGES = 1 << 18
 FAULTS = 16384
 
 # The rival that each suite's ratios are against.
-BASELINES = {"harvest": "seed", "fault": "mutex", "protect": "rmw",
-             "split": "pages", "collapse": "remap", "mmu_harvest": "span"}
+BASELINES = {"harvest": "seed", "mark": "load-test", "mark_range": "fetch-or",
+             "coalesce": "ctz-walk", "merge": "or", "fault": "mutex", "protect": "rmw",
+             "split": "faults", "collapse": "remap", "mmu_harvest": "span"}
 
 
-def names(pages):
-    return [f"harvest/pages:{p}/density:{d}/pattern:uniform/method:{m}"
-            for p in pages for d in DENSITIES for m in ("glean", "seed")]
+def harvest_names(pages):
+    """Patterns differ where some pages are dirty and some are not; KVM's own
+    log is of clean slots, and of 2^31 - 1 pages at most."""
+    cases = [(p, d, pattern) for p in pages
+             for pattern in ("uniform", "clustered", "alternating")
+             for d in (DENSITIES if pattern == "uniform" else DENSITIES[1:-1])]
+    if len(pages) == len(PAGES):
+        cases.append((HUGE, "0", "uniform"))
+    return [f"harvest/pages:{p}/density:{d}/pattern:{pattern}/method:{m}"
+            for p, d, pattern in cases
+            for m in METHODS + (("kvm",) if d == "0" and p < 2 ** 31 else ())]
+
+
+def mark_names():
+    names = [f"mark/kind:{k}/threads:{t}/method:{m}" for t in (1, 2)
+             for k in ("dirty", "clean") for m in MARK_METHODS]
+    return names + [f"mark_range/kind:{k}/pages:{p}/method:{m}"
+                    for k in ("dirty", "clean") for p in (1, 64, 256, 4096)
+                    for m in ("glean", "fetch-or")]
+
+
+def coalesce_names(pages):
+    return [f"coalesce/pages:{p}/density:{d}/pattern:{pattern}/method:{m}"
+            for p in pages for d, pattern in COALESCE_KINDS
+            for m in ("glean", "ctz-walk", "read")]
+
+
+def merge_names(sizes):
+    return [f"merge/sources:5/bytes:{b}/aligned:{a}/density:{d}/pattern:{p}"
+            f"/marks:{marks}/method:{m}"
+            for b in sizes for a in (3, 5) for d, p, marks in MERGE_KINDS
+            for m in ("glean", "or", "fetch-or")]
 
 
 def mmu_names(leaves, densities):
@@ -31,7 +77,7 @@ def mmu_names(leaves, densities):
              for t in (1, 2) for k in ("first", "permission", "spurious")]
     cases += [(f"protect/leaves:{n}/pattern:{p}", ("glean", "rmw", "descent"))
               for n in leaves for p in ("runs", "scattered")]
-    cases += [(f"split/bytes:1G/blocks:{b}", ("glean", "pages"))
+    cases += [(f"split/bytes:1G/blocks:{b}", ("glean", "faults"))
               for b in ("2M", "1G")]
     cases += [(f"collapse/bytes:1G/blocks:{b}", ("glean", "remap"))
               for b in ("2M", "1G")]
@@ -42,8 +88,20 @@ def mmu_names(leaves, densities):
     return [f"{case}/method:{m}" for case, methods in cases for m in methods]
 
 
+def all_names():
+    return (harvest_names(PAGES) + mark_names() +
+            coalesce_names(COALESCE_PAGES) + merge_names(MERGE_BYTES) +
+            mmu_names(LEAVES, MMU_DENSITIES))
+
+
 def quick_names():
-    return names(PAGES[:1]) + mmu_names(LEAVES[:1], ())
+    return (harvest_names(PAGES[:1]) + mark_names() +
+            coalesce_names(COALESCE_PAGES[:1]) + merge_names(MERGE_BYTES[:1]) +
+            mmu_names(LEAVES[:1], ()))
+
+
+def without(names, missing):
+    return [n for n in names if n not in missing]
 
 
 def fields(name):
@@ -54,16 +112,16 @@ def fields(name):
 
 def check_list():
     done = glean("bench", "--list")
-    check(done.stdout.splitlines() ==
-          names(PAGES) + mmu_names(LEAVES, MMU_DENSITIES),
-          "--list has every name", done.stdout)
+    check(done.stdout.splitlines() == all_names(), "--list has every name",
+          done.stdout)
     done = glean("bench", "--list", "--quick")
     check(done.stdout.splitlines() == quick_names(),
           "--quick has the small ones", done.stdout)
-    done = glean("bench", "--list", "--filter", "density:(0|1)/.*:seed$")
-    check(done.stdout.splitlines() == [n for n in names(PAGES) if
-                                       ("density:0/" in n or "density:1/" in n)
-                                       and n.endswith("seed")],
+    done = glean("bench", "--list", "--filter",
+                 "^harvest/.*density:(0|1)/.*:seed$")
+    check(done.stdout.splitlines() ==
+          [n for n in harvest_names(PAGES) if
+           ("density:0/" in n or "density:1/" in n) and n.endswith("seed")],
           "--filter takes an extended regular expression", done.stdout)
 
 
@@ -72,7 +130,8 @@ def check_context(context):
              "num_cpus": int, "mhz_per_cpu": int, "cpu_scaling_enabled": bool,
              "caches": list, "load_avg": list, "library_version": str,
              "library_build_type": str, "glean_version": str, "compiler": str,
-             "kernel": str, "cpu_model": str, "json_schema_version": int}
+             "kernel": str, "cpu_model": str, "flags": str, "commit": str,
+             "json_schema_version": int}
     for key, kind in kinds.items():
         check(type(context.get(key)) is kind, f"context: {key} is {kind}",
               context.get(key))
@@ -83,7 +142,25 @@ def check_context(context):
 
 def harvest_counters(name):
     pages, density = int(name["pages"]), float(name["density"])
-    return {"dirty_pages": int(density * pages + 0.5)}
+    dirty = int(density * pages + 0.5)
+    if name["pattern"] == "alternating":
+        dirty = len(range(0, pages, int(1 / density + 0.5)))
+    return {"dirty_pages": dirty}
+
+
+def mark_counters(name):
+    """What two threads mark is new to one of them."""
+    return {"new_marks": MARKS if name["kind"] == "clean" else 0}
+
+
+def mark_range_counters(name):
+    pages = RANGES * int(name["pages"])
+    return {"new_marks": pages if name["kind"] == "clean" else 0}
+
+
+def merge_counters(name):
+    """Sources in which there was anything."""
+    return {"sources": 0 if name["density"] == "0" else 5}
 
 
 def fault_counters(name):
@@ -91,13 +168,15 @@ def fault_counters(name):
 
 
 def protect_counters(name):
-    """Runs of 64 pages, 64 apart, from page 37 on: half of all pages."""
+    """Runs of 64 pages, 64 apart, from page 37 on: half of all pages. A call
+    takes 64 of them."""
     leaves = int(name["leaves"])
     pages = 2 * leaves
     runs = len(range(37, pages, 128))
-    counters = {"leaves": leaves, "backend_calls": 1, "backend_ranges": runs}
+    counters = {"leaves": leaves, "backend_calls": (runs + 63) // 64,
+                "backend_ranges": runs}
     if name["pattern"] == "scattered":
-        counters["backend_ranges"] = None
+        counters.update(backend_calls=None, backend_ranges=None)
     if name["method"] == "descent":
         counters.update(backend_calls=leaves, backend_ranges=leaves)
     if name["method"] == "rmw":
@@ -128,9 +207,12 @@ def mmu_harvest_counters(name):
     return counters
 
 
-COUNTERS = {"harvest": harvest_counters, "fault": fault_counters,
-            "protect": protect_counters, "split": reshape_counters,
-            "collapse": reshape_counters, "mmu_harvest": mmu_harvest_counters}
+COUNTERS = {"harvest": harvest_counters, "mark": mark_counters,
+            "mark_range": mark_range_counters, "coalesce": harvest_counters,
+            "merge": merge_counters,
+            "fault": fault_counters, "protect": protect_counters,
+            "split": reshape_counters, "collapse": reshape_counters,
+            "mmu_harvest": mmu_harvest_counters}
 
 MEASURED = {"name", "run_name", "run_type", "repetitions", "threads",
             "repetition_index", "iterations", "real_time", "cpu_time",
@@ -192,9 +274,18 @@ def check_json(text, expected_names, repetitions):
                                       e["run_type"] == "aggregate"])
 
 
+def left_out(text):
+    """Benchmarks that this machine cannot do; KVM's, and no others."""
+    lines = [line.split()[0] for line in text.splitlines()
+             if "left out: this machine" in line]
+    check(all(fields(n)["method"] == "kvm" for n in lines),
+          "only the kernel's own log may be missing", lines)
+    return lines
+
+
 def check_table(text, expected_names):
     rows = [line.split() for line in text.splitlines()
-            if "/method:" in line]
+            if "/method:" in line and "left out:" not in line]
     check([row[0] for row in rows] == expected_names, "a row a benchmark",
           text)
     for row in rows:
@@ -206,18 +297,19 @@ def check_table(text, expected_names):
 
 
 def check_measuring():
-    all_small = quick_names()
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "out.json")
         done = glean("bench", "--quick", "--json", path)
+        small = without(quick_names(), left_out(done.stdout))
         check(done.returncode == 0 and done.stderr == "", "--json FILE", done)
-        check_table(done.stdout, all_small)
+        check_table(done.stdout, small)
         with open(path, encoding="utf-8") as file:
-            check_json(file.read(), all_small, 3)
+            check_json(file.read(), small, 3)
 
-    some = [n for n in names(PAGES[:1]) if "density:0.01/" in n]
+    some = [n for n in quick_names() if n.startswith("harvest/") and
+            "density:0.01/" in n]
     done = glean("bench", "--quick", "--json", "-", "--repetitions", "5",
-                 "--filter", "density:0.01/")
+                 "--filter", "^harvest/.*density:0.01/")
     check(done.returncode == 0, "--json -", done)
     check_json(done.stdout, some, 5)
     check_table(done.stderr, some)
@@ -237,9 +329,169 @@ def check_measuring():
           "a full disk is told", done)
 
 
+# --- comparing and drawing what was measured, here made up ---
+
+NAME = "harvest/pages:{}/density:{}/pattern:uniform/method:{}"
+
+
+def entry(name, time, unit="ns", **more):
+    return {"name": name, "run_name": name, "run_type": "iteration",
+            "iterations": 1, "real_time": time, "cpu_time": time,
+            "time_unit": unit, **more}
+
+
+def write(folder, file, entries):
+    path = os.path.join(folder, file)
+    with open(path, "w", encoding="utf-8") as out:
+        json.dump({"context": {}, "benchmarks": entries}, out)
+    return path
+
+
+def times(name, *values, **more):
+    return [entry(name, value, **more) for value in values]
+
+
+def compared(folder, before, now, *args):
+    """The verdicts, by name, the last line, and the exit status."""
+    done = glean("bench", "--baseline", write(folder, "before", before),
+                 "--results", write(folder, "now", now), *args)
+    lines = done.stdout.splitlines()
+    words = [line.split() for line in lines[1:-1]]
+    return {w[0]: w[-1] for w in words}, lines[-1:], done
+
+
+def check_verdicts(folder):
+    level = (100, 101, 102, 103, 104)
+    for what, before, now, verdict, status, *args in (
+            ("slower", level, (120, 121, 122, 123, 124), "slower", 1),
+            ("faster", level, (80, 81, 82, 83, 84), "faster", 0),
+            ("equal", level, level, "same", 0),
+            ("within the threshold", level, (104.5, 105, 105.5, 106, 106.5),
+             "same", 0),
+            ("past a smaller one", level, (104.5, 105, 105.5, 106, 106.5),
+             "slower", 1, "--threshold", "1"),
+            ("within a larger one", level, (120, 121, 122, 123, 124), "same",
+             0, "--threshold", "30"),
+            ("not significant", level, (90, 100, 120, 130, 95), "same", 0),
+            ("a median alone says nothing", (50, 60, 100, 300, 400),
+             (40, 70, 200, 310, 390), "same", 0),
+            ("too few to tell", level[:3], (120, 121, 122), "undecided", 0)):
+        verdicts, _, done = compared(folder, times("a", *before),
+                                     times("a", *now), *args)
+        check(verdicts == {"a": verdict} and done.returncode == status,
+              f"compare: {what}", done)
+
+    slow = times("a", *(0.12 + i / 1000 for i in range(5)), unit="us")
+    verdicts, _, done = compared(folder, times("a", *level), slow)
+    check(verdicts == {"a": "slower"}, "compare: units are minded", done)
+
+    means = [entry("a_mean", 1, run_name="a", run_type="aggregate")]
+    verdicts, last, done = compared(
+        folder, times("a", *level) + times("old", *level),
+        times("a", *level) + times("new", 1, 2) + times("b", 3) + means)
+    check(verdicts == {"a": "same"} and done.returncode == 0 and
+          last == ["0 slower, 0 faster, 1 the same; 1 only in the baseline, "
+                   "2 not in it"], "compare: what only one has", done)
+    verdicts, _, done = compared(
+        folder, times("a", *level) + times("b", *level),
+        times("a", *level) + times("b", *(2 * t for t in level)),
+        "--filter", "^a$")
+    check(verdicts == {"a": "same"} and done.returncode == 0,
+          "compare: --filter", done)
+
+
+def check_run_against_baseline(folder):
+    """A run against what it cannot reach, and against what it must."""
+    args = ("bench", "--quick", "--repetitions", "5", "--filter",
+            "^mark_range/kind:dirty/pages:64/")
+    for what, factor, status in (("ages", 1e6, 0), ("no time", 1e-6, 1)):
+        before = [e for n in mark_names() if "kind:dirty/pages:64/" in n
+                  for e in times(n, *(factor * t for t in range(1, 6)))]
+        path = write(folder, "before", before)
+        out = os.path.join(folder, "json")
+        done = glean(*args, "--baseline", path, "--json", out)
+        check(done.returncode == status, f"a run against {what}", done)
+        with open(out, encoding="utf-8") as file:
+            check(len(json.load(file)["benchmarks"]) == 2 * (5 + 4),
+                  "slower or not, the results are there")
+
+
+def check_bad_files(folder):
+    good = times("a", 1, 2, 3)
+    for what, entries in (
+            ("a name that drives a terminal", times("a\x1b[2J", 1)),
+            ("no name", [{k: v for k, v in good[0].items()
+                          if k not in ("name", "run_name")}]),
+            ("no time", [{k: v for k, v in good[0].items()
+                          if k != "real_time"}]),
+            ("a time that is text", times("a", "1")),
+            ("a negative time", times("a", -1)),
+            ("an unknown unit", times("a", 1, unit="weeks")),
+            ("a thousand and one repetitions", times("a", *range(1001))),
+            ("an entry that is a number", [1]), ("no array", 1)):
+        verdicts, _, done = compared(folder, copy.deepcopy(entries), good)
+        check(done.returncode == 2 and verdicts == {} and
+              "is not what --json writes" in done.stderr and
+              len(done.stderr.splitlines()) == 1, f"a file with {what}", done)
+    _, _, done = compared(folder, good, times("b", 1))
+    check(done.returncode == 2 and "has none of these" in done.stderr,
+          "nothing in common", done)
+
+
+def check_plots(folder):
+    results = [e for p in PAGES[:2] for d in ("0", "1e-06", "0.01", "1")
+               for i, m in enumerate(("glean", "seed"))
+               for e in times(NAME.format(p, d, m), 100 + i, 90 + i)]
+    odd = "'`rm -rf`\"$(x)"
+    results += [e for d in ("0.1", "1") for e in
+                times(f"suite/{odd}/density:{d}/method:m", 7 * float(d))]
+    path = write(folder, "results", results)
+    out = os.path.join(folder, "curves")
+    nowhere = clean_environment(PATH=folder)
+    done = glean("bench", "--results", path, "--plot", out, env=nowhere)
+    check(done.returncode == 3 and done.stderr == "glean bench: --plot: "
+          "gnuplot is not installed: apt-get install gnuplot-nox\n",
+          "without gnuplot the remedy is told", done)
+    if not shutil.which("gnuplot"):
+        print("skip: no gnuplot: apt-get install gnuplot-nox")
+        return
+
+    done = glean("bench", "--results", path, "--plot", out)
+    names = [f"density-harvest-pages-{p}-pattern-uniform" for p in PAGES[:2]]
+    names += ["density-suite-__rm_-rf____x_",
+              "clean-harvest-density-0-pattern-uniform"]
+    check(done.returncode == 0 and done.stderr == "" and
+          done.stdout.splitlines() ==
+          [os.path.join(out, f"{n}.svg") for n in names], "--plot DIR", done)
+    check(sorted(os.listdir(out)) ==
+          sorted(n + end for n in names for end in (".svg", ".gp")),
+          "a chart each, and what it was made from", os.listdir(out))
+    for name in names[:2]:
+        text = "".join(xml.etree.ElementTree.parse(
+            os.path.join(out, f"{name}.svg")).getroot().itertext())
+        check("glean" in text and "seed" in text, "a curve a method", text)
+
+    done = glean("bench", "--results", path, "--plot", out, "--filter",
+                 "density:1/")
+    check(done.returncode == 2 and "nothing to draw" in done.stderr,
+          "one density makes no curve", done)
+    done = glean("bench", "--results", path, "--plot", "/dev/null/curves")
+    check(done.returncode == 2 and "cannot be made" in done.stderr,
+          "no folder", done)
+
+
+def check_afterwards():
+    with tempfile.TemporaryDirectory() as folder:
+        check_verdicts(folder)
+        check_run_against_baseline(folder)
+        check_bad_files(folder)
+        check_plots(folder)
+
+
 def main():
     check_list()
     check_measuring()
+    check_afterwards()
     finish()
 
 

@@ -25,6 +25,8 @@ TABLES = (
 TRACKERS = {"bitmap": "write-protect", "manual": "write-protect",
             "ring": "ring", "pml": "pml", "dbm": "dbm"}
 BREAKS = ("skip-flush", "mark-first", "lose-dirty", "span")
+# What the CPU keeps: no fault marks a page, so none can mark too soon.
+CPU_LOGS = ("pml", "dbm")
 
 # A guest that is surely written while it is copied, in places that are few.
 BUSY = ("--vcpus", "8", "--rate", "0", "--max-rounds", "8", "--downtime", "1",
@@ -115,21 +117,31 @@ def run_breakable(*args):
 
 
 def check_breaks():
-    for backend in ("x86_ept", "arm_s2"):
-        args = ("--backend", backend, *BUSY)
-        check(run_breakable(*args) is True,
-              f"{backend}: what can be broken and is not, is right")
-        for how in BREAKS:
-            check(any(run_breakable(*args, "--break", how, "--seed",
-                                    str(seed)) is False
-                      for seed in range(TRIES)),
-                  f"{backend}: --break {how} is seen")
+    """Every way to break, with every log that it can break."""
+    for (backend, *_), _, logs in (TABLES[0], TABLES[2]):
+        for log in logs:
+            args = ("--backend", backend, "--log", log, *BUSY)
+            check(run_breakable(*args) is True,
+                  f"{backend} {log}: what can be broken and is not, is right")
+            for how in BREAKS:
+                if how == "mark-first" and log in CPU_LOGS:
+                    continue
+                check(any(run_breakable(*args, "--break", how, "--seed",
+                                        str(seed)) is False
+                          for seed in range(TRIES)),
+                      f"{backend} {log}: --break {how} is seen")
 
 
 def check_what_cannot_be_broken():
     for args, line in (
             (("--break", "magic"), "--break: 'magic' is not a way to break: "
              "give skip-flush, mark-first, lose-dirty or span"),
+            (("--break", "mark-first", "--backend", "x86_ept", "--log", "pml"),
+             "--break: with --log pml no fault marks, so mark-first breaks "
+             "nothing: give --log bitmap, manual or ring"),
+            (("--break", "mark-first", "--backend", "arm_s2", "--log", "dbm"),
+             "--break: with --log dbm no fault marks, so mark-first breaks "
+             "nothing: give --log bitmap, manual or ring"),
             (("--break", "span"), "--break: the process backend has none: "
              "leave out --break or give --backend x86_ept or arm_s2"),
             (("--break", "span", "--backend", "ref"), "--break: the ref "

@@ -336,6 +336,42 @@ static void stats_are_right(void)
 	      "one repetition of nothing");
 }
 
+/* By hand: of the C(n, k) ways to choose k ranks, those as far out. */
+static void mann_whitney_is_right(void)
+{
+	const double low[] = {1, 2, 3, 4, 5};
+	const double high[] = {6, 7, 8, 9, 10};
+	const double mixed[] = {1, 3, 5};
+	const double between[] = {2, 4, 6};
+	const double tied[] = {1, 1, 2};
+	const double ties[] = {2, 3, 3};
+	double many[40], more[40];
+
+	CHECK(fabs(stats_mann_whitney(low, 5, high, 5) - 2.0 / 252) < 1e-12,
+	      "all of one are less");
+	CHECK(fabs(stats_mann_whitney(high, 5, low, 5) - 2.0 / 252) < 1e-12,
+	      "all of the other are");
+	CHECK(fabs(stats_mann_whitney(mixed, 3, between, 3) - 14.0 / 20) <
+		      1e-12,
+	      "in turns: 7 of 20 sums are 9 or less");
+	CHECK(fabs(stats_mann_whitney(tied, 3, ties, 3) - 4.0 / 20) < 1e-12,
+	      "with ties: 2 of 20 choices are 1, 1 and a 2");
+	CHECK(stats_mann_whitney(low, 5, low, 5) == 1, "the same twice");
+	CHECK(stats_mann_whitney(low, 0, high, 5) == 1, "nothing");
+
+	for (int i = 0; i < 40; i++) {
+		many[i] = i;
+		more[i] = i + 0.5;
+	}
+	CHECK(stats_mann_whitney(many, 40, more, 40) > 0.8, "alike");
+	for (int i = 0; i < 40; i++)
+		more[i] = i + 20;
+	/* z = (600 - 0.5) / sqrt(40 * 40 / 12 * (81 - ties)): 5.77 and so. */
+	CHECK(stats_mann_whitney(many, 40, more, 40) < 1e-7 &&
+		      stats_mann_whitney(many, 40, more, 40) > 1e-10,
+	      "20 apart of 40");
+}
+
 static void seed_loop_takes_every_mark(void)
 {
 	uint64_t live[] = {0, 1, UINT64_MAX, UINT64_C(1) << 63, 0};
@@ -395,6 +431,7 @@ int main(void)
 	phases_stay_in_a_window_then_move();
 	small_guests_have_pages_for_all();
 	stats_are_right();
+	mann_whitney_is_right();
 	seed_loop_takes_every_mark();
 	one_bit_makes_a_page_different();
 	if (!nr_failures)
