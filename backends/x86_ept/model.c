@@ -154,7 +154,9 @@ static bool is_misconfigured(uint64_t entry, unsigned int height)
 		return entry & (TABLE_RESERVED | EPT_LARGE);
 
 	const uint64_t type = entry >> TYPE_SHIFT & 7;
-	const uint64_t offset = (UINT64_C(1) << shift_of(height)) - 1;
+	/* A leaf stands at 0 to LEAF_HEIGHT_MAX: within 2^30 bytes. */
+	const unsigned int shift = shift_of(height) & 63;
+	const uint64_t offset = (UINT64_C(1) << shift) - 1;
 
 	return type == 2 || type == 3 || type == 7 ||
 	       (entry & EPT_ADDRESS & offset);

@@ -7,12 +7,10 @@
 #include "bench/suite/coalesce.h"
 #include "bench/suite/harvest.h"
 #include "bench/suite/mark.h"
-#include "bench/suite/merge.h"
 #include "bench/suite/mmu.h"
 
 const struct suite *const suites[] = {
-	&harvest_suite,	    &mark_suite,  &mark_range_suite,
-	&coalesce_suite,    &merge_suite, &fault_suite,
-	&protect_suite,	    &split_suite, &collapse_suite,
+	&harvest_suite,	    &mark_suite,    &mark_range_suite, &coalesce_suite,
+	&fault_suite,	    &protect_suite, &split_suite,      &collapse_suite,
 	&mmu_harvest_suite, NULL,
 };

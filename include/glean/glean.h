@@ -10,7 +10,6 @@
 #include <glean/slot.h>
 #include <glean/log.h>
 #include <glean/dirty.h>
-#include <glean/merge.h>
 #include <glean/harvest.h>
 #include <glean/stats.h>
 #include <glean/ring.h>

@@ -22,10 +22,6 @@ RANGES = 256
 COALESCE_PAGES = (1048576, 134217728)
 COALESCE_KINDS = (("0.01", "uniform"), ("0.1", "uniform"), ("0.5", "uniform"),
                   ("0.5", "alternating"), ("1", "uniform"))
-MERGE_BYTES = ("4G", "256G")
-MERGE_KINDS = (("0", "uniform", "new"), ("0.0001", "uniform", "new"),
-               ("0.01", "clustered", "new"), ("0.01", "clustered", "old"),
-               ("1", "uniform", "new"), ("1", "uniform", "old"))
 MMU_DENSITIES = ("0", "0.0001", "0.01", "0.1", "0.5", "1")
 LEAVES = (4096, 65536, 1048576)
 GIB_PAGES = 1 << 18
@@ -33,7 +29,7 @@ FAULTS = 16384
 
 # The rival that each suite's ratios are against.
 BASELINES = {"harvest": "seed", "mark": "load-test", "mark_range": "fetch-or",
-             "coalesce": "ctz-walk", "merge": "or", "fault": "mutex", "protect": "rmw",
+             "coalesce": "ctz-walk", "fault": "mutex", "protect": "rmw",
              "split": "faults", "collapse": "remap", "mmu_harvest": "span"}
 
 
@@ -64,13 +60,6 @@ def coalesce_names(pages):
             for m in ("glean", "ctz-walk", "read")]
 
 
-def merge_names(sizes):
-    return [f"merge/sources:5/bytes:{b}/aligned:{a}/density:{d}/pattern:{p}"
-            f"/marks:{marks}/method:{m}"
-            for b in sizes for a in (3, 5) for d, p, marks in MERGE_KINDS
-            for m in ("glean", "or", "fetch-or")]
-
-
 def mmu_names(leaves, densities):
     """The suites of second-stage tables, in their order."""
     cases = [(f"fault/kind:{k}/threads:{t}", ("glean", "mutex"))
@@ -90,13 +79,13 @@ def mmu_names(leaves, densities):
 
 def all_names():
     return (harvest_names(PAGES) + mark_names() +
-            coalesce_names(COALESCE_PAGES) + merge_names(MERGE_BYTES) +
+            coalesce_names(COALESCE_PAGES) +
             mmu_names(LEAVES, MMU_DENSITIES))
 
 
 def quick_names():
     return (harvest_names(PAGES[:1]) + mark_names() +
-            coalesce_names(COALESCE_PAGES[:1]) + merge_names(MERGE_BYTES[:1]) +
+            coalesce_names(COALESCE_PAGES[:1]) +
             mmu_names(LEAVES[:1], ()))
 
 
@@ -158,11 +147,6 @@ def mark_range_counters(name):
     return {"new_marks": pages if name["kind"] == "clean" else 0}
 
 
-def merge_counters(name):
-    """Sources in which there was anything."""
-    return {"sources": 0 if name["density"] == "0" else 5}
-
-
 def fault_counters(name):
     return {"faults": int(name["threads"]) * FAULTS}
 
@@ -209,7 +193,6 @@ def mmu_harvest_counters(name):
 
 COUNTERS = {"harvest": harvest_counters, "mark": mark_counters,
             "mark_range": mark_range_counters, "coalesce": harvest_counters,
-            "merge": merge_counters,
             "fault": fault_counters, "protect": protect_counters,
             "split": reshape_counters, "collapse": reshape_counters,
             "mmu_harvest": mmu_harvest_counters}
