@@ -49,7 +49,8 @@ FixtureTest(fault, a_marked_answer_marks_whatever_the_result)
 		guest.fake.answer = answer;
 		cr_assert_eq(fault(BASE + (gln_gfn)answer, GLN_ACCESS_WRITE),
 			     answer);
-		cr_assert_eq(guest_count_marks(&guest, ID), answer + 1);
+		cr_assert_eq(guest_count_marks(&guest, ID),
+			     (uint64_t)answer + 1);
 		cr_assert_eq(last(FAKE_FAULT)->gfn, BASE + (gln_gfn)answer);
 		cr_assert_eq(last(FAKE_FAULT)->flags, GLN_ACCESS_WRITE);
 		cr_assert(last(FAKE_FAULT)->is_logged);
