@@ -19,7 +19,8 @@ gcc: release build, warnings are errors, all tests
 clang: debug build, warnings are errors, all tests
 asan: AddressSanitizer and UndefinedBehaviorSanitizer, all tests
 tsan: ThreadSanitizer, plain-C tests
-freestanding: libglean-core alone, without a C library'
+freestanding: libglean-core alone, without a C library
+cross: libglean-core on big-endian and little-endian POWER, and s390x'
 
 # Every source of C, one a line.
 c_files()
@@ -138,6 +139,29 @@ lane_tsan()
 lane_freestanding()
 {
 	build_and_test freestanding freestanding -DGLN_WERROR=ON
+}
+
+# One configuration a CPU, each tested in qemu-user; their counts are summed.
+lane_cross()
+{
+	cross_passed=0
+	cross_failed=0
+	cross_skipped=0
+	for cpu in powerpc64 powerpc64le s390x; do
+		rm -f -- "$counts"
+		build_and_test "cross-$cpu" freestanding -DGLN_WERROR=ON \
+			-DCMAKE_TOOLCHAIN_FILE="$tree/cmake/toolchains/$cpu.cmake"
+		status=$?
+		if [ -s "$counts" ]; then
+			read -r p f s <"$counts"
+			cross_passed=$((cross_passed + p))
+			cross_failed=$((cross_failed + f))
+			cross_skipped=$((cross_skipped + s))
+		fi
+		[ $status = 0 ] || break
+	done
+	echo "$cross_passed $cross_failed $cross_skipped" >"$counts"
+	return $status
 }
 
 say_lanes()

@@ -209,6 +209,7 @@ bool gln_model_access(struct gln_model_vcpu *vcpu, uint64_t gpa,
 		[GLN_MODEL_MISCONFIG] = MODEL_MISCONFIGS,
 		[GLN_MODEL_LOG_FULL] = MODEL_LOGS_FULL,
 		[GLN_MODEL_KICKED] = MODEL_KICKS,
+		[GLN_MODEL_NO_SEGMENT] = MODEL_FAULTS,
 	};
 
 	gln_assert(gpa % ACCESS_BYTES == 0);

@@ -38,6 +38,8 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics take no lock");
 	atomic_fetch_or_explicit(p, v, memory_order_relaxed)
 #define gln_fetch_or_acq_rel(p, v) \
 	atomic_fetch_or_explicit(p, v, memory_order_acq_rel)
+#define gln_fetch_xor_relaxed(p, v) \
+	atomic_fetch_xor_explicit(p, v, memory_order_relaxed)
 #define gln_fetch_and_acq_rel(p, v) \
 	atomic_fetch_and_explicit(p, v, memory_order_acq_rel)
 #define gln_fetch_and_relaxed(p, v) \

@@ -24,6 +24,9 @@ enum glni_break {
 	GLNI_BREAK_MARK_FIRST,
 	GLNI_BREAK_LOSE_DIRTY,
 	GLNI_BREAK_SPAN,
+	GLNI_BREAK_EARLY_C,
+	GLNI_BREAK_KEEP_RMAP,
+	GLNI_BREAK_PUBLISH_FIRST,
 };
 
 extern int glni_broken; /* enum glni_break */
@@ -70,6 +73,21 @@ extern int glni_broken; /* enum glni_break */
  */
 #ifndef GLN_BREAK_SPAN
 #define GLN_BREAK_SPAN GLNI_IS_BROKEN(GLNI_BREAK_SPAN)
+#endif
+
+/** What hardware noted in a hashed entry is read before the invalidation. */
+#ifndef GLN_BREAK_EARLY_C
+#define GLN_BREAK_EARLY_C GLNI_IS_BROKEN(GLNI_BREAK_EARLY_C)
+#endif
+
+/** A hash table is reset, and its reverse map is not. */
+#ifndef GLN_BREAK_KEEP_RMAP
+#define GLN_BREAK_KEEP_RMAP GLNI_IS_BROKEN(GLNI_BREAK_KEEP_RMAP)
+#endif
+
+/** The first doubleword of a hashed entry is published before the second. */
+#ifndef GLN_BREAK_PUBLISH_FIRST
+#define GLN_BREAK_PUBLISH_FIRST GLNI_IS_BROKEN(GLNI_BREAK_PUBLISH_FIRST)
 #endif
 
 /** Mark sets the summary before the word. */

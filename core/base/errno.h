@@ -21,6 +21,8 @@
 #define EBUSY	16
 #define EEXIST	17
 #define EINVAL	22
+#define ENOTTY	25
+#define EFBIG	27
 #define ENOSPC	28
 #define ERANGE	34
 #define ENOTSUP 95

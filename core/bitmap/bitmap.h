@@ -191,11 +191,11 @@ static inline uint64_t bitmap_set_bits(gln_word *word, uint64_t bits)
 static inline void bitmap_written(const struct bitmap *bm)
 {
 	/*
-	 * sync mark.1 (seq_cst) <-> take.4, clear.1: the guest's bytes, or the
-	 * entry that lets it write, leave the store buffer before the load
-	 * below. Else a take in between clears the bit and its harvest protects
-	 * an entry that is not writable yet, while we, having seen the bit,
-	 * leave it clear: a lost write, in seconds even on x86
+	 * sync mark.1 (seq_cst) <-> take.4, clear.1, watch.1: the guest's
+	 * bytes, or the entry that lets it write, leave the store buffer before
+	 * the load below. Else a take in between clears the bit and its harvest
+	 * protects an entry that is not writable yet, while we, having seen the
+	 * bit, leave it clear: a lost write, in seconds even on x86
 	 * (tests/stress/store_buffer.c).
 	 */
 	glni_fence_light(bm->fence);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -95,6 +96,17 @@ void gln_plat_mutex_lock(struct gln_plat_mutex *mutex)
 void gln_plat_mutex_unlock(struct gln_plat_mutex *mutex)
 {
 	pthread_mutex_unlock(pthread_of(mutex));
+}
+
+/* Spins before the CPU is given away: about a microsecond. */
+enum { RELAX_ROUNDS = 64 };
+
+void gln_plat_relax(unsigned int round)
+{
+	if (round < RELAX_ROUNDS)
+		glni_cpu_relax();
+	else
+		sched_yield();
 }
 
 uint64_t gln_plat_now_ns(void)

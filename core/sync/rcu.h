@@ -57,6 +57,12 @@ static inline void glni_synchronize(void)
 	urcu_bp_synchronize_rcu();
 	glni_rcu_waited();
 }
+
+/** glni_cpu_relax() - tell the CPU that it spins. */
+static inline void glni_cpu_relax(void)
+{
+	caa_cpu_relax();
+}
 #else
 static inline void glni_read_lock(void)
 {

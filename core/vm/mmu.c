@@ -35,6 +35,8 @@ int gln_vcpu_topup(struct gln_vcpu *vcpu)
 
 	if (!vm_maps_guest(vcpu->vm))
 		return -ENOTSUP;
+	if (vm_hpt(vcpu->vm))
+		return 0;
 	return backend->ops->topup(backend, &vcpu->face);
 }
 
@@ -134,7 +136,7 @@ int gln_vcpu_fault(struct gln_vcpu *vcpu, gln_gfn gfn, uint32_t access)
 {
 	int result;
 
-	if (!vm_maps_guest(vcpu->vm))
+	if (!vm_maps_guest(vcpu->vm) || vm_hpt(vcpu->vm))
 		return -ENOTSUP;
 	if (!access_is_valid(access))
 		return -EINVAL;

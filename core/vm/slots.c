@@ -151,8 +151,22 @@ int glni_vm_claim(struct gln_vm *vm, uint32_t id, enum claim_what what,
 	return err;
 }
 
+/*
+ * A hypercall finds the slot of an entry that is linked to it by its frame: so
+ * entries go first, and the slot after them (H-83).
+ */
+static void unlink_entries(struct gln_vm *vm, struct slot *slot)
+{
+	const struct gln_range all = {slot->face.base, slot->face.nr_pages};
+
+	glni_slot_keep_out(slot);
+	vm->backend->ops->unmap(vm->backend, &slot->face, all);
+}
+
 void glni_vm_remove_slot(struct gln_vm *vm, struct slot *slot)
 {
+	if (vm->backend && vm->backend->ops->hpt)
+		unlink_entries(vm, slot);
 	glni_slot_set_remove(&vm->slots, slot);
 	glni_vm_take_from_backend(vm, slot);
 	if (slot->log)

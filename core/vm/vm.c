@@ -2,6 +2,8 @@
 /*
  * vm.c - make and destroy a VM; register its vCPUs.
  */
+#include <glean/hpt.h>
+
 #include "core/vm/vm.h"
 
 #define TEXT_OF(x) #x
@@ -31,6 +33,21 @@ static const struct gln_allocator platform_allocator = {
 	.free = platform_free,
 };
 
+/* The guest fills a hash table itself: then there is another kind of fault. */
+static bool answers_faults(const struct gln_backend_ops *ops)
+{
+	const struct gln_backend_hpt_ops *const hpt = ops->hpt;
+
+	if (!hpt)
+		return ops->topup && ops->fault;
+	return hpt->needs_set_up && hpt->set_up && hpt->allocate &&
+	       hpt->hcall && hpt->fault && hpt->mmio_generation &&
+	       hpt->resize_prepare && hpt->resize_work && hpt->resize_commit &&
+	       hpt->kick && hpt->stream_open && hpt->stream_close &&
+	       hpt->stream_read && hpt->stream_write && hpt->stats &&
+	       hpt->check;
+}
+
 static bool backend_is_whole(const struct gln_backend *backend)
 {
 	const struct gln_backend_ops *ops;
@@ -40,9 +57,11 @@ static bool backend_is_whole(const struct gln_backend *backend)
 	ops = backend->ops;
 	if (!ops)
 		return false;
+	if (ops->hpt && !(ops->caps & GLN_CAP_FAULT))
+		return false;
 	if ((ops->caps & GLN_CAP_FAULT) &&
-	    !(ops->vcpu_attach && ops->vcpu_detach && ops->topup &&
-	      ops->fault && ops->unmap && ops->age))
+	    !(ops->vcpu_attach && ops->vcpu_detach && answers_faults(ops) &&
+	      ops->unmap && ops->age))
 		return false;
 	return (!(ops->caps & GLN_CAP_PROTECT) || ops->protect) &&
 	       (!(ops->caps & GLN_CAP_COLLECT) || ops->collect) &&
@@ -60,6 +79,29 @@ static bool params_are_valid(const struct gln_vm_params *params)
 	       !(params->flags & ~GLN_VM_FULL_FENCE) &&
 	       backend_is_whole(params->backend) &&
 	       (!allocator || (allocator->alloc && allocator->free));
+}
+
+static struct gln_backend_slot *slot_at(const struct gln_backend *backend,
+					gln_gfn gfn, bool *is_closed)
+{
+	const struct gln_vm *const vm = backend->owner;
+	struct slot *const slot = slot_find(&vm->slots, gfn);
+
+	if (!slot)
+		return NULL;
+	/* Relaxed: whoever keeps us out waits for a grace period. */
+	*is_closed = gln_load_relaxed(&slot->is_closed);
+	return &slot->face;
+}
+
+/* From now on the backend can ask for slots. */
+static void own_backend(struct gln_vm *vm, struct gln_backend *backend)
+{
+	vm->backend = backend;
+	if (!backend)
+		return;
+	backend->slot_at = slot_at;
+	backend->owner = vm;
 }
 
 int gln_vm_create(const struct gln_vm_params *theirs, struct gln_vm **out)
@@ -88,7 +130,7 @@ int gln_vm_create(const struct gln_vm_params *theirs, struct gln_vm **out)
 	}
 
 	vm->allocator = *allocator;
-	vm->backend = params.backend;
+	own_backend(vm, params.backend);
 	vm->page_shift = params.page_shift;
 	vm->fence = params.flags & GLN_VM_FULL_FENCE ? FENCE_BOTH
 						     : glni_fence_form();
@@ -220,6 +262,7 @@ void gln_vcpu_unregister(struct gln_vcpu *vcpu)
 {
 	struct gln_vm *const vm = vcpu->vm;
 
+	gln_vcpu_leave(vcpu);
 	gln_plat_mutex_lock(&vm->lock);
 	/* What its CPU has logged still goes to its ring: H-46. */
 	if (vm_maps_guest(vm))

@@ -17,6 +17,7 @@
 #include "core/dirty/harvest.h"
 #include "core/dirty/mark.h"
 #include "core/dirty/ring.h"
+#include "core/sync/gate.h"
 
 /**
  * enum vcpu_count - what a vCPU counts. The first of faults are in the order of
@@ -37,16 +38,25 @@ enum vcpu_count {
  *
  * @face:	what the backend sees; its id is the embedder's.
  * @ring:	without entries where rings are not on.
+ * @is_inside:	it is counted by the VM's gate. Its thread's own.
  */
 struct gln_vcpu {
 	struct gln_backend_vcpu face;
 	struct gln_vm *vm;
 	struct gln_vcpu *next;
 	struct ring ring;
+	bool is_inside;
 	gln_word counts[NR_VCPU_COUNTS];
 };
 
-/** struct gln_vm - a guest. */
+/**
+ * struct gln_vm - a guest.
+ *
+ * @gate:	counts vCPUs that may use a hash table. Open when there is one,
+ *		with all that belongs to it; opened and closed with @lock held.
+ * @resize_flags: of the last who prepared a resize by a call of the library.
+ * @resize_pause_ns: the longest time that a resize kept the gate closed.
+ */
 struct gln_vm {
 	struct slot_set slots;
 	enum fence_form fence;
@@ -60,7 +70,16 @@ struct gln_vm {
 	_Atomic bool has_rings_only;   /* and no bitmap to read */
 	uint64_t gone[NR_VCPU_COUNTS]; /* of vCPUs that were unregistered */
 	struct dirty_stats stats;
+	struct gate gate;
+	uint32_t resize_flags;
+	uint64_t resize_pause_ns;
 };
+
+/** vm_hpt() - what the backend does with a hash table; NULL without one. */
+static inline const struct gln_backend_hpt_ops *vm_hpt(const struct gln_vm *vm)
+{
+	return vm->backend ? vm->backend->ops->hpt : NULL;
+}
 
 /** vm_maps_guest() - does the backend answer faults? */
 static inline bool vm_maps_guest(const struct gln_vm *vm)

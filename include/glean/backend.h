@@ -153,6 +153,10 @@ struct gln_flush {
 };
 
 struct gln_backend;
+struct gln_hpt_fault;
+struct gln_hpt_stats;
+struct gln_hpt_stream;
+struct gln_hpt_stream_params;
 
 /** A clear follows; who splits at faults only need do nothing. */
 #define GLN_SPLIT_FOR_CLEAR (1U << 0)
@@ -204,6 +208,9 @@ struct gln_backend;
  *		clear that.
  * @split:	split blocks that touch @range into pages; -ENOMEM as
  *		gln_mmu_split() says. @flags: GLN_SPLIT_*.
+ *
+ * @hpt:	more, of a backend whose table is hashed and filled by the
+ *		guest; with it @fault and @topup are not called and may be NULL.
  */
 struct gln_backend_ops {
 	const char *name;
@@ -236,11 +243,68 @@ struct gln_backend_ops {
 		    struct gln_range range, uint64_t *nr_young);
 	int (*split)(struct gln_backend *be, struct gln_backend_slot *slot,
 		     struct gln_range range, uint32_t flags);
+	const struct gln_backend_hpt_ops *hpt;
 };
 
-/** struct gln_backend - embed it first in the backend's own structure. */
+/**
+ * struct gln_backend_hpt_ops - what a hashed page table adds (hpt.h).
+ *
+ * @hcall, @fault and @stream_read come within a read-side section and do not
+ * sleep. All others are serialised by the VM, but for @stream_close, @stats and
+ * @resize_work, which lock for themselves. "Quiet" is: no vCPU is between enter
+ * and leave, or those that are wait, outside of the library.
+ *
+ * @set_up:	quiet; make what is missing before a vCPU enters.
+ * @allocate:	quiet.
+ * @resize_commit: quiet.
+ * @stream_write: quiet.
+ * @check:	quiet.
+ * @needs_set_up: would @set_up have anything to do? Any thread.
+ * @kick:	on return every vCPU has been outside of the guest since the
+ *		call began. False if the backend has no way to do that.
+ */
+struct gln_backend_hpt_ops {
+	bool (*needs_set_up)(const struct gln_backend *be);
+	int (*set_up)(struct gln_backend *be);
+	int (*allocate)(struct gln_backend *be, unsigned int order);
+	int64_t (*hcall)(struct gln_backend *be, struct gln_backend_vcpu *vcpu,
+			 uint64_t nr, const uint64_t *args, uint64_t *rets);
+	int (*fault)(struct gln_backend *be, struct gln_backend_vcpu *vcpu,
+		     struct gln_hpt_fault *fault);
+	uint64_t (*mmio_generation)(const struct gln_backend *be);
+	int (*resize_prepare)(struct gln_backend *be, unsigned int order,
+			      uint32_t flags);
+	int (*resize_work)(struct gln_backend *be, uint64_t max_groups);
+	int (*resize_commit)(struct gln_backend *be, unsigned int order);
+	bool (*kick)(struct gln_backend *be);
+	int (*stream_open)(struct gln_backend *be,
+			   const struct gln_hpt_stream_params *params,
+			   struct gln_hpt_stream **stream);
+	void (*stream_close)(struct gln_backend *be,
+			     struct gln_hpt_stream *stream);
+	int64_t (*stream_read)(struct gln_backend *be,
+			       struct gln_hpt_stream *stream, void *buffer,
+			       size_t bytes);
+	int64_t (*stream_write)(struct gln_backend *be,
+				struct gln_hpt_stream *stream,
+				const void *buffer, size_t bytes);
+	void (*stats)(struct gln_backend *be, struct gln_hpt_stats *stats);
+	int (*check)(struct gln_backend *be, const char **why);
+};
+
+/**
+ * struct gln_backend - embed it first in the backend's own structure.
+ *
+ * @slot_at:	the slot that holds @gfn, or NULL. In a read-side section, until
+ *		its end. @is_closed: it is being unmapped or goes elsewhere: map
+ *		nothing of it. Set when the VM is made.
+ * @owner:	the VM's.
+ */
 struct gln_backend {
 	const struct gln_backend_ops *ops;
+	struct gln_backend_slot *(*slot_at)(const struct gln_backend *be,
+					    gln_gfn gfn, bool *is_closed);
+	void *owner;
 };
 
 GLN_END_DECLS

@@ -17,6 +17,8 @@
 #include <glean/mmu.h>
 #include <glean/ept.h>
 #include <glean/s2.h>
+#include <glean/hpte.h>
+#include <glean/hpt.h>
 #include <glean/model.h>
 #include <glean/process.h>
 #include <glean/ref.h>

@@ -16,6 +16,7 @@
 #define GLN_MODEL_H
 
 #include <glean/ept.h>
+#include <glean/hpt.h>
 #include <glean/s2.h>
 
 GLN_BEGIN_DECLS
@@ -53,6 +54,11 @@ GLN_PUBLIC int gln_ept_model_create(const struct gln_model_params *params,
 GLN_PUBLIC int gln_s2_model_create(const struct gln_model_params *params,
 				   struct gln_model **model);
 
+/** gln_hpt_model_create() - the same, of the POWER CPU of hpt.h. */
+GLN_PUBLIC int gln_hpt_model_create(const struct gln_model_params *params,
+				    enum gln_hpt_isa isa, uint32_t lpid,
+				    struct gln_model **model);
+
 /** gln_model_destroy() - free it; its vCPUs must be gone. */
 GLN_PUBLIC void gln_model_destroy(struct gln_model *model);
 
@@ -81,6 +87,41 @@ GLN_PUBLIC void gln_s2_model_execute(void *ctx, uint32_t vcpu,
 GLN_PUBLIC void gln_model_kick(void *ctx);
 
 /**
+ * gln_hpt_model_set_table(), gln_hpt_model_tlbie(), gln_hpt_model_flush_all() -
+ * for gln_hpt_params; @ctx is the model. A table word of 0 is no table.
+ */
+GLN_PUBLIC void gln_hpt_model_set_table(void *ctx, uint64_t word);
+GLN_PUBLIC void gln_hpt_model_tlbie(void *ctx, const struct gln_hpt_tlbie *ops,
+				    size_t nr);
+GLN_PUBLIC void gln_hpt_model_flush_all(void *ctx, uint32_t lpid);
+
+/** Entries of a segment lookaside buffer. */
+#define GLN_HPT_MODEL_SLB_ENTRIES 32U
+/** The valid bit of an SLB entry's first doubleword (slbmte's RB). */
+#define GLN_HPT_MODEL_SLB_VALID	  UINT64_C(0x08000000)
+
+/**
+ * gln_hpt_model_slb() - write an SLB entry, as slbmte and slbie do.
+ * @esid:	first doubleword: effective segment id, valid bit.
+ * @vsid:	second one: see GLN_SLB_* in hpte.h.
+ *
+ * Context: the vCPU's thread.
+ * Return: 0; -EINVAL for an index past the end or, in a valid entry, a segment
+ * or page size that there is not.
+ */
+GLN_PUBLIC int gln_hpt_model_slb(struct gln_model_vcpu *vcpu,
+				 unsigned int index, uint64_t esid,
+				 uint64_t vsid);
+
+/**
+ * gln_hpt_model_state() - AMR, and GLN_HPT_PROBLEM or 0 for MSR[PR].
+ *
+ * Context: the vCPU's thread.
+ */
+GLN_PUBLIC void gln_hpt_model_state(struct gln_model_vcpu *vcpu, uint64_t amr,
+				    uint32_t flags);
+
+/**
  * gln_model_vcpu_create() - a vCPU; each belongs to one thread.
  * @pml:	its page-modification log, or NULL.
  *
@@ -99,6 +140,8 @@ GLN_PUBLIC void gln_model_vcpu_destroy(struct gln_model_vcpu *vcpu);
  * @GLN_MODEL_MISCONFIG: EPT misconfiguration (49): a bad entry, or MMIO.
  * @GLN_MODEL_LOG_FULL:	page-modification log full (62); nothing was written.
  * @GLN_MODEL_KICKED:	somebody kicked it; nothing was accessed.
+ * @GLN_MODEL_NO_SEGMENT: no SLB entry for the address: the guest's own
+ * business.
  */
 enum gln_model_reason {
 	GLN_MODEL_DONE,
@@ -106,15 +149,18 @@ enum gln_model_reason {
 	GLN_MODEL_MISCONFIG,
 	GLN_MODEL_LOG_FULL,
 	GLN_MODEL_KICKED,
+	GLN_MODEL_NO_SEGMENT,
 };
 
 /**
  * struct gln_model_exit - and what the CPU says of it.
  *
  * @gpa:	guest physical address of the access. On Arm it stands for
- *FAR_EL2 and what AT makes of it: see gln_s2_has_fault_ipa().
- * @syndrome:	exit qualification, or ESR_EL2.
- * @hpfar:	HPFAR_EL2, noise where the CPU does not write it; 0 on x86.
+ *		FAR_EL2 and what AT makes of it: see gln_s2_has_fault_ipa(). On
+ *		POWER it is the effective address (HDAR).
+ * @syndrome:	exit qualification; ESR_EL2; HDSISR.
+ * @hpfar:	HPFAR_EL2, noise where the CPU does not write it; 0 on x86; on
+ *		POWER the second doubleword of the SLB entry.
  */
 struct gln_model_exit {
 	enum gln_model_reason reason;
@@ -125,6 +171,7 @@ struct gln_model_exit {
 
 /**
  * gln_model_access() - one access of 8 aligned bytes by the guest.
+ * @gpa:	where: a guest physical address; on POWER an effective one.
  * @access:	one of GLN_ACCESS_*; a fetch loads.
  * @value:	what to store, or where to load to.
  * @exit:	why it was not made; reason DONE if it was.

@@ -20,7 +20,8 @@ GLN_BEGIN_DECLS
  * gln_plat_alloc() - zeroed memory for a VM without a gln_allocator of its own.
  * gln_plat_free() - give it back.
  *
- * Alignment as struct gln_allocator asks.
+ * Alignment as struct gln_allocator asks, and as struct gln_hpt_params does if
+ * there are hashed page tables.
  */
 void *gln_plat_alloc(size_t bytes);
 void gln_plat_free(void *memory, size_t bytes);
@@ -65,6 +66,16 @@ int gln_plat_mutex_init(struct gln_plat_mutex *mutex);
 void gln_plat_mutex_fini(struct gln_plat_mutex *mutex);
 void gln_plat_mutex_lock(struct gln_plat_mutex *mutex);
 void gln_plat_mutex_unlock(struct gln_plat_mutex *mutex);
+
+/**
+ * gln_plat_relax() - a bit lock is taken, and the caller spins on it.
+ * @round:	how often it has, for this lock, from 0 on.
+ *
+ * Who holds one does not sleep, and holds it for a microsecond or so. If it can
+ * be preempted all the same, as threads of a process can, give it the CPU after
+ * some rounds.
+ */
+void gln_plat_relax(unsigned int round);
 
 /**
  * gln_plat_now_ns() - a monotonic clock, for time budgets and reports.

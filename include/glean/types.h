@@ -42,7 +42,8 @@ struct gln_range {
  *
  * @alloc:	return @bytes of zeroed memory, or NULL. Aligned to 64 bytes; to
  *		4096 when @bytes is a multiple of 4096; to @bytes when that is
- *		a power of two from 4096 to 1 MiB: tables of MMUs.
+ *		a power of two from 4096 to 1 MiB: tables of MMUs. A hashed
+ *		page table asks for more: see hpt.h.
  * @free:	give back what @alloc returned; @bytes as it was asked for.
  * @ctx:	passed to both.
  *

@@ -100,7 +100,7 @@ class Floors(CheckerTest):
                      '#include "core/slot/slot.h"\n'}, "not below it")
 
     def test_neighbours_on_a_floor_do_not_meet(self):
-        self.breaks({"core/hpt/hash.c":
+        self.breaks({"core/radix/walk.c":
                      '#include "core/bitmap/take.c"\n'},
                     "not below it")
 
@@ -159,6 +159,26 @@ class Floors(CheckerTest):
         self.breaks({**self.MODEL, "backends/arm_s2/entry.h": "\n",
                      "backends/x86_ept/model.h":
                      '#include "backends/arm_s2/entry.h"\n'},
+                    "a model knows entry.h")
+
+    ENGINE = {"core/hpt/entry.h": '#include "core/base/atomic.h"\n',
+              "core/hpt/table.h": '#include "core/hpt/entry.h"\n',
+              "backends/book3s_hv/regs.h": "\n",
+              "backends/model/model.h": "\n",
+              "backends/book3s_hv/model.h":
+                  '#include "backends/model/model.h"\n'
+                  '#include "core/hpt/entry.h"\n'}
+
+    def test_a_model_knows_the_entry_of_its_engine(self):
+        self.keeps(self.ENGINE)
+
+    def test_a_model_knows_nothing_else_of_an_engine(self):
+        for header in ("core/hpt/table.h", "backends/book3s_hv/regs.h"):
+            self.breaks({**self.ENGINE, "backends/book3s_hv/model.c":
+                         f'#include "{header}"\n'},
+                        "a model knows entry.h")
+        self.breaks({**self.ENGINE, "backends/arm_s2/model.c":
+                     '#include "core/hpt/entry.h"\n'},
                     "a model knows entry.h")
 
     def test_a_backend_does_not_use_its_model(self):

@@ -144,6 +144,11 @@ void gln_plat_mutex_unlock(struct gln_plat_mutex *mutex)
 }
 
 /* A clock that moves when it is looked at. */
+void gln_plat_relax(unsigned int round)
+{
+	(void)round;
+}
+
 uint64_t gln_plat_now_ns(void)
 {
 	return ++platform.now_ns;

@@ -11,7 +11,6 @@
 enum {
 	ALIGNMENT = 64,
 	PAGE_BYTES = 4096,
-	TABLE_BYTES_MAX = 1 << 20,
 	FREED = 0xa5, /* what freed memory reads as, if it is read still */
 };
 
@@ -24,13 +23,12 @@ static _Noreturn void breach(const char *what)
 	abort();
 }
 
-/* As struct gln_allocator asks. */
+/* As struct gln_allocator asks, and a hashed page table (hpt.h). */
 static size_t alignment_of(size_t bytes)
 {
 	if (bytes % PAGE_BYTES)
 		return ALIGNMENT;
-	return bytes <= TABLE_BYTES_MAX && !(bytes & (bytes - 1)) ? bytes
-								  : PAGE_BYTES;
+	return bytes & (bytes - 1) ? PAGE_BYTES : bytes;
 }
 
 static void *fake_alloc(void *ctx, size_t bytes)

@@ -4,6 +4,8 @@
  */
 #include "tests/support/fake_backend.h"
 
+#include <glean/hpt.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -351,6 +353,209 @@ void fake_backend_init(struct fake_backend *fake, uint32_t caps)
 	};
 	if (caps & GLN_CAP_FAULT)
 		map_guest(&fake->ops);
+}
+
+/* Of a hash table. */
+
+/* In the core alone: see core/hpt/ops.h. */
+enum { TOO_HARD = 9999 };
+
+static struct fake_backend *fake_of_const(const struct gln_backend *be)
+{
+	return fake_of((struct gln_backend *)(uintptr_t)be);
+}
+
+static struct fake_call *note_change(struct fake_backend *fake,
+				     enum fake_call_kind kind, uint32_t order)
+{
+	struct fake_call *const call = note_id(fake, kind, order);
+
+	if (fake->in_change)
+		fake->in_change(fake, kind);
+	return call;
+}
+
+static bool fake_needs_set_up(const struct gln_backend *be)
+{
+	return !fake_of_const(be)->has_table;
+}
+
+static int fake_set_up(struct gln_backend *be)
+{
+	struct fake_backend *const fake = fake_of(be);
+	int err;
+
+	if (fake->has_table)
+		breach("set up twice");
+	note_change(fake, FAKE_SET_UP, 0);
+	err = outcome(fake, FAKE_SET_UP);
+	fake->has_table = !err;
+	return err;
+}
+
+/* What belongs to the table is to be made anew. */
+static int fake_allocate(struct gln_backend *be, unsigned int order)
+{
+	struct fake_backend *const fake = fake_of(be);
+	int err;
+
+	note_change(fake, FAKE_ALLOCATE, order);
+	err = outcome(fake, FAKE_ALLOCATE);
+	if (!err)
+		fake->has_table = false;
+	return err;
+}
+
+/* Is this one of the calls that find the table being changed? */
+static bool is_too_hard(struct fake_backend *fake)
+{
+	return fake->nr_too_hard && fake->nr_too_hard--;
+}
+
+static int64_t fake_hcall(struct gln_backend *be, struct gln_backend_vcpu *vcpu,
+			  uint64_t nr, const uint64_t *args, uint64_t *rets)
+{
+	struct fake_backend *const fake = fake_of(be);
+
+	(void)nr;
+	require_vcpu(vcpu, ATTACHED);
+	fake->nr_hcalls++;
+	if (!fake->has_table)
+		breach("a hypercall without a table");
+	if (is_too_hard(fake))
+		return TOO_HARD;
+	rets[0] = args[0] + 1;
+	return fake->answer_hcall;
+}
+
+static int fake_hpt_fault(struct gln_backend *be, struct gln_backend_vcpu *vcpu,
+			  struct gln_hpt_fault *fault)
+{
+	require_vcpu(vcpu, ATTACHED);
+	note_id(fake_of(be), FAKE_FAULT, vcpu->id)->flags = fault->access;
+	return fake_of(be)->answer;
+}
+
+static uint64_t fake_mmio_generation(const struct gln_backend *be)
+{
+	return fake_of_const(be)->nr_of[FAKE_ALLOCATE];
+}
+
+static int fake_prepare(struct gln_backend *be, unsigned int order,
+			uint32_t flags)
+{
+	note_id(fake_of(be), FAKE_PREPARE, order)->flags = flags;
+	return fake_of(be)->answer_prepare;
+}
+
+static int fake_work(struct gln_backend *be, uint64_t max_groups)
+{
+	note_id(fake_of(be), FAKE_WORK, 0)->nr_pages = max_groups;
+	return 1;
+}
+
+static int fake_commit(struct gln_backend *be, unsigned int order)
+{
+	note_change(fake_of(be), FAKE_COMMIT, order);
+	return fake_of(be)->answer_commit;
+}
+
+static bool fake_kick(struct gln_backend *be)
+{
+	struct fake_backend *const fake = fake_of(be);
+
+	note_id(fake, FAKE_KICK, 0);
+	if (fake->can_kick && fake->in_kick)
+		fake->in_kick(fake);
+	return fake->can_kick;
+}
+
+static int fake_stream_open(struct gln_backend *be,
+			    const struct gln_hpt_stream_params *params,
+			    struct gln_hpt_stream **stream)
+{
+	struct fake_backend *const fake = fake_of(be);
+	int err;
+
+	note_id(fake, FAKE_STREAM_OPEN, 0)->flags = params->flags;
+	err = outcome(fake, FAKE_STREAM_OPEN);
+	if (!err)
+		*stream = (struct gln_hpt_stream *)fake;
+	return err;
+}
+
+/* It is the one that was opened. */
+static struct fake_backend *fake_of_stream(struct gln_backend *be,
+					   struct gln_hpt_stream *stream)
+{
+	if ((void *)stream != (void *)be)
+		breach("another stream than the one opened");
+	return fake_of(be);
+}
+
+static void fake_stream_close(struct gln_backend *be,
+			      struct gln_hpt_stream *stream)
+{
+	note_id(fake_of_stream(be, stream), FAKE_STREAM_CLOSE, 0);
+}
+
+static int64_t fake_stream_read(struct gln_backend *be,
+				struct gln_hpt_stream *stream, void *buffer,
+				size_t bytes)
+{
+	struct fake_backend *const fake = fake_of_stream(be, stream);
+
+	(void)buffer;
+	note_id(fake, FAKE_STREAM_READ, 0)->nr_pages = bytes;
+	return is_too_hard(fake) ? -EAGAIN : fake->answer_stream;
+}
+
+static int64_t fake_stream_write(struct gln_backend *be,
+				 struct gln_hpt_stream *stream,
+				 const void *buffer, size_t bytes)
+{
+	struct fake_backend *const fake = fake_of_stream(be, stream);
+
+	(void)buffer;
+	note_change(fake, FAKE_STREAM_WRITE, 0)->nr_pages = bytes;
+	return fake->answer_stream;
+}
+
+static void fake_stats(struct gln_backend *be, struct gln_hpt_stats *stats)
+{
+	stats->enters = fake_of(be)->nr_hcalls;
+}
+
+static int fake_check(struct gln_backend *be, const char **why)
+{
+	note_change(fake_of(be), FAKE_CHECK, 0);
+	*why = "I1: it is a fake";
+	return -EIO;
+}
+
+void fake_backend_add_hpt(struct fake_backend *fake)
+{
+	fake->hpt_ops = (struct gln_backend_hpt_ops){
+		.needs_set_up = fake_needs_set_up,
+		.set_up = fake_set_up,
+		.allocate = fake_allocate,
+		.hcall = fake_hcall,
+		.fault = fake_hpt_fault,
+		.mmio_generation = fake_mmio_generation,
+		.resize_prepare = fake_prepare,
+		.resize_work = fake_work,
+		.resize_commit = fake_commit,
+		.kick = fake_kick,
+		.stream_open = fake_stream_open,
+		.stream_close = fake_stream_close,
+		.stream_read = fake_stream_read,
+		.stream_write = fake_stream_write,
+		.stats = fake_stats,
+		.check = fake_check,
+	};
+	fake->ops.hpt = &fake->hpt_ops;
+	fake->ops.topup = NULL;
+	fake->ops.fault = NULL;
 }
 
 void fake_backend_forget(struct fake_backend *fake)

@@ -32,15 +32,27 @@ enum fake_call_kind {
 	FAKE_UNMAP,
 	FAKE_AGE,
 	FAKE_SPLIT,
+	FAKE_SET_UP,
+	FAKE_ALLOCATE,
+	FAKE_PREPARE,
+	FAKE_WORK,
+	FAKE_COMMIT,
+	FAKE_KICK,
+	FAKE_STREAM_OPEN,
+	FAKE_STREAM_CLOSE,
+	FAKE_STREAM_READ,
+	FAKE_STREAM_WRITE,
+	FAKE_CHECK,
 	NR_FAKE_CALL_KINDS,
 };
 
 /**
  * struct fake_call - one call.
  *
- * @id:		the slot's; or the vCPU's, of calls that have no slot.
+ * @id:		the slot's; or the vCPU's, of calls that have no slot; or the
+ *		order of a hash table.
  * @base:	the slot's.
- * @flags:	of log_start; the access, of a fault.
+ * @flags:	of log_start; the access, of a fault; of a resize.
  * @first_range, @nr_ranges: of protect, collect, flush, unmap, age and split,
  *in the backend's @ranges.
  * @whole_slot, @nr_pages: of flush.
@@ -80,10 +92,19 @@ enum {
  * @cpu_log, @nr_cpu_log: frames that the next exit or detach of a vCPU marks.
  * @dirty:	what unmap marks of its range.
  * @nr_young:	what age adds for each range.
+ * @has_table:	of a hash table: nothing is to be set up.
+ * @in_change:	NULL, or called in the middle of what needs vCPUs to be outside.
+ * @can_kick, @in_kick: whether there is a kick, and what is in the middle of
+ *		it, or NULL.
+ * @answer_prepare, @answer_commit, @answer_stream, @answer_hcall: of these; of
+ *		a fault it is @answer.
+ * @nr_too_hard: so many calls first find the table being changed.
+ * @nr_hcalls:	hypercalls, which vCPUs make side by side.
  */
 struct fake_backend {
 	struct gln_backend backend;
 	struct gln_backend_ops ops;
+	struct gln_backend_hpt_ops hpt_ops;
 	uint64_t nr_of[NR_FAKE_CALL_KINDS];
 	uint64_t fail_at[NR_FAKE_CALL_KINDS];
 	int fail_with;
@@ -102,6 +123,16 @@ struct fake_backend {
 	struct gln_range dirty;
 	uint64_t nr_young;
 	uint32_t split_flags; /* of the last split */
+	_Atomic bool has_table;
+	void (*in_change)(struct fake_backend *fake, enum fake_call_kind kind);
+	bool can_kick;
+	void (*in_kick)(struct fake_backend *fake);
+	int answer_prepare;
+	int answer_commit;
+	int64_t answer_stream;
+	int64_t answer_hcall;
+	unsigned int nr_too_hard;
+	_Atomic uint64_t nr_hcalls;
 	size_t nr_calls;
 	size_t nr_ranges;
 	struct fake_call calls[FAKE_CALLS];
@@ -110,6 +141,12 @@ struct fake_backend {
 
 /** fake_backend_init() - with the calls that @caps need, and no more. */
 void fake_backend_init(struct fake_backend *fake, uint32_t caps);
+
+/**
+ * fake_backend_add_hpt() - and a hash table, for GLN_CAP_FAULT: what needs
+ * vCPUs to be outside of it is noted, what they do is counted.
+ */
+void fake_backend_add_hpt(struct fake_backend *fake);
 
 /** fake_backend_forget() - forget the calls noted so far. */
 void fake_backend_forget(struct fake_backend *fake);

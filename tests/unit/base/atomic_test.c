@@ -25,7 +25,8 @@ Test(atomic, bit_operations_return_the_word_before)
 	cr_assert_eq(gln_fetch_or_acq_rel(&word, 0x41), 0x3f);
 	cr_assert_eq(gln_fetch_and_acq_rel(&word, 0x11), 0x7f);
 	cr_assert_eq(gln_fetch_add_relaxed(&word, UINT64_MAX), 0x11);
-	cr_assert_eq(gln_load_acquire(&word), 0x10);
+	cr_assert_eq(gln_fetch_xor_relaxed(&word, 0x11), 0x10);
+	cr_assert_eq(gln_load_acquire(&word), 0x01);
 }
 
 Test(atomic, a_failed_compare_exchange_says_what_it_saw)

@@ -55,6 +55,53 @@ Test(memory, is_zeroed_and_aligned_also_when_used_again)
 	}
 }
 
+/* Tables of MMUs, hashed ones among them: hardware ORs into their address. */
+Test(memory, a_power_of_two_is_aligned_to_itself_however_large)
+{
+	for (unsigned int shift = 12; shift <= 38; shift++) {
+		const size_t size = (size_t)1 << shift;
+		uint8_t *blocks[3];
+
+		for (size_t i = 0; i < 3; i++) {
+			blocks[i] = gln_plat_alloc(size);
+			cr_assert_not_null(blocks[i], "2^%u bytes", shift);
+			cr_assert_eq((uintptr_t)blocks[i] % size, 0,
+				     "2^%u bytes at %p", shift,
+				     (void *)blocks[i]);
+			cr_assert(!blocks[i][0] && !blocks[i][size - 1]);
+			blocks[i][0] = 1;
+			blocks[i][size - 1] = 1;
+		}
+		for (size_t i = 0; i < 3; i++)
+			gln_plat_free(blocks[i], size);
+	}
+}
+
+/* Pages of address space that this process has. */
+static long address_space_pages(void)
+{
+	FILE *const file = fopen("/proc/self/statm", "r");
+	long total;
+
+	cr_assert_not_null(file);
+	cr_assert_eq(fscanf(file, "%ld", &total), 1);
+	fclose(file);
+	return total;
+}
+
+Test(memory, what_alignment_cost_in_address_space_is_given_back)
+{
+	const size_t size = (size_t)1 << 30;
+	const long before = address_space_pages();
+	void *const memory = gln_plat_alloc(size);
+	const long with = address_space_pages();
+	const long page_bytes = sysconf(_SC_PAGESIZE);
+
+	cr_assert_lt((with - before) * page_bytes, (long)size + (64 << 20));
+	gln_plat_free(memory, size);
+	cr_assert_lt((address_space_pages() - before) * page_bytes, 64 << 20);
+}
+
 Test(memory, blocks_do_not_overlap)
 {
 	enum { NR = sizeof(sizes) / sizeof(sizes[0]) };
