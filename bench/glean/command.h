@@ -18,9 +18,11 @@ enum status {
 int command_run(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_hpt(int argc, char **argv);
 
 extern const char run_help[];
 extern const char info_help[];
 extern const char bench_help[];
+extern const char hpt_help[];
 
 #endif

@@ -96,10 +96,10 @@ static unsigned char *map_region(uint64_t bytes, uint64_t phase)
 }
 
 int guest_create(struct guest *guest, uint64_t memory_bytes,
-		 uint64_t page_bytes)
+		 uint64_t page_bytes, uint64_t align_bytes)
 {
-	const uint64_t phase =
-		GUEST_BASE_GFN * page_bytes & (GUEST_BLOCK_BYTES - 1);
+	const uint64_t base = guest_base(page_bytes, align_bytes);
+	const uint64_t phase = base & (GUEST_BLOCK_BYTES - 1);
 	unsigned char *memory = map_region(memory_bytes, phase);
 	unsigned char *copy = map_region(memory_bytes, 0);
 
@@ -114,6 +114,7 @@ int guest_create(struct guest *guest, uint64_t memory_bytes,
 	madvise(copy, (size_t)memory_bytes, MADV_HUGEPAGE);
 
 	*guest = (struct guest){
+		.base = base / page_bytes,
 		.nr_pages = memory_bytes / page_bytes,
 		.page_bytes = page_bytes,
 		.memory = memory,

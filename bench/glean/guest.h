@@ -8,14 +8,33 @@
 
 #include <stdint.h>
 
+#include <glean/types.h>
+
 /**
- * Its first frame. Neither 0 nor a multiple of 64, so that a page of the slot
- * taken for a frame of the guest, or the reverse, shows.
+ * Its first frame, or where larger pages map it, the next that one can begin
+ * at. Neither 0 nor a multiple of 64, so that a page of the slot taken for a
+ * frame of the guest, or the reverse, shows.
  */
 #define GUEST_BASE_GFN UINT64_C(0x1001)
 
-/** struct guest - its memory; both regions are page aligned. */
+/**
+ * guest_base() - its first byte, as a guest physical address.
+ * @align_bytes: a power of two that it is a multiple of; at least a page.
+ */
+static inline uint64_t guest_base(uint64_t page_bytes, uint64_t align_bytes)
+{
+	const uint64_t base = GUEST_BASE_GFN * page_bytes;
+
+	return (base + align_bytes - 1) & ~(align_bytes - 1);
+}
+
+/**
+ * struct guest - its memory; both regions are page aligned.
+ *
+ * @base:	its first frame.
+ */
 struct guest {
+	gln_gfn base;
 	uint64_t nr_pages;
 	uint64_t page_bytes;
 	unsigned char *memory;
@@ -42,11 +61,12 @@ uint64_t guest_memory_available(void);
 
 /**
  * guest_create() - map both regions, nothing in them yet.
+ * @align_bytes: see guest_base().
  *
  * Return: 0 or -ENOMEM.
  */
 int guest_create(struct guest *guest, uint64_t memory_bytes,
-		 uint64_t page_bytes);
+		 uint64_t page_bytes, uint64_t align_bytes);
 void guest_destroy(struct guest *guest);
 
 /**

@@ -2,8 +2,8 @@
 /*
  * machine.c - a computer in software: its parts, put together.
  *
- * The two architectures differ in how the parts are made and in how a fault is
- * read; an entry of archs[] each.
+ * Architectures differ in how the parts are made and in how a fault is read; an
+ * entry of archs[] each.
  */
 #include "bench/glean/machine.h"
 
@@ -18,6 +18,14 @@
 #define PAUSE_PERMILLE 2
 
 #define VMID 1
+
+static int ept_model(const struct gln_model_params *params,
+		     const struct machine_params *machine,
+		     struct gln_model **model)
+{
+	(void)machine;
+	return gln_ept_model_create(params, model);
+}
 
 static int ept_create(struct machine *machine,
 		      const struct machine_params *params)
@@ -62,6 +70,14 @@ static void ept_decode(const struct machine *machine,
 	fault->access = gln_ept_access(exit->syndrome);
 }
 
+static int s2_model(const struct gln_model_params *params,
+		    const struct machine_params *machine,
+		    struct gln_model **model)
+{
+	(void)machine;
+	return gln_s2_model_create(params, model);
+}
+
 /* A CPU that has all that the backend can use, and no more than it needs. */
 static uint32_t s2_flags(const struct machine_params *params)
 {
@@ -100,13 +116,6 @@ static int s2_load(struct machine *machine)
 				gln_s2_vttbr(machine->backend), false);
 }
 
-static struct gln_ept_pml *s2_pml(const struct machine *machine, uint32_t id)
-{
-	(void)machine;
-	(void)id;
-	return NULL;
-}
-
 static void s2_decode(const struct machine *machine,
 		      const struct gln_model_exit *exit,
 		      struct machine_fault *fault)
@@ -119,25 +128,29 @@ static void s2_decode(const struct machine *machine,
 	fault->access = gln_s2_access(exit->syndrome);
 }
 
-static const struct machine_arch archs[] = {
-	[MACHINE_X86_EPT] =
-		{
-			.create_model = gln_ept_model_create,
-			.create_backend = ept_create,
-			.load = ept_load,
-			.pml = ept_pml,
-			.decode = ept_decode,
-			.destroy_backend = gln_ept_destroy,
-		},
-	[MACHINE_ARM_S2] =
-		{
-			.create_model = gln_s2_model_create,
-			.create_backend = s2_create,
-			.load = s2_load,
-			.pml = s2_pml,
-			.decode = s2_decode,
-			.destroy_backend = gln_s2_destroy,
-		},
+static const struct machine_arch x86_ept = {
+	.create_model = ept_model,
+	.create_backend = ept_create,
+	.load = ept_load,
+	.pml = ept_pml,
+	.decode = ept_decode,
+	.answer = machine_second_stage,
+	.destroy_backend = gln_ept_destroy,
+};
+
+static const struct machine_arch arm_s2 = {
+	.create_model = s2_model,
+	.create_backend = s2_create,
+	.load = s2_load,
+	.decode = s2_decode,
+	.answer = machine_second_stage,
+	.destroy_backend = gln_s2_destroy,
+};
+
+static const struct machine_arch *const archs[] = {
+	[MACHINE_X86_EPT] = &x86_ept,
+	[MACHINE_ARM_S2] = &arm_s2,
+	[MACHINE_BOOK3S] = &machine_book3s,
 };
 
 /* The backend calls the model, and the model walks the backend's table. */
@@ -145,7 +158,7 @@ static int connect(struct machine *machine, const struct machine_params *params)
 {
 	int err = machine->arch->create_backend(machine, params);
 
-	if (err)
+	if (err || !machine->arch->load)
 		return err;
 	err = machine->arch->load(machine);
 	if (err)
@@ -165,10 +178,10 @@ int machine_create(const struct machine_params *params,
 
 	if (!made)
 		return -ENOMEM;
-	made->arch = &archs[params->kind];
+	made->arch = archs[params->kind];
 	made->page_shift = params->page_shift;
 
-	int err = made->arch->create_model(&model, &made->model);
+	int err = made->arch->create_model(&model, params, &made->model);
 
 	if (err) {
 		free(made);
@@ -188,7 +201,22 @@ void machine_destroy(struct machine *machine)
 {
 	machine->arch->destroy_backend(machine->backend);
 	gln_model_destroy(machine->model);
+	free(machine->hpt);
 	free(machine);
+}
+
+int machine_boot(struct machine *machine, struct gln_vm *vm, uint64_t base,
+		 uint64_t bytes)
+{
+	const struct machine_arch *arch = machine->arch;
+
+	return arch->boot ? arch->boot(machine, vm, base, bytes) : 0;
+}
+
+void machine_shut_down(struct machine *machine)
+{
+	if (machine->arch->shut_down)
+		machine->arch->shut_down(machine);
 }
 
 #ifdef GLN_BREAKABLE

@@ -16,10 +16,28 @@
 
 struct gln_backend;
 struct gln_vcpu;
+struct gln_vm;
 struct machine;
 struct machine_vcpu;
 
-enum machine_kind { MACHINE_X86_EPT, MACHINE_ARM_S2 };
+enum machine_kind { MACHINE_X86_EPT, MACHINE_ARM_S2, MACHINE_BOOK3S };
+
+/**
+ * struct machine_hpt_params - of a machine with a hashed page table.
+ *
+ * @isa:	an enum gln_hpt_isa.
+ * @page_shift:	what the guest maps its memory by: 12, 16 or 24.
+ * @segment_shift: 28 or 40.
+ * @order:	of the table.
+ * @resizes:	the guest resizes it again and again while it runs.
+ */
+struct machine_hpt_params {
+	int isa;
+	unsigned int page_shift;
+	unsigned int segment_shift;
+	unsigned int order;
+	bool resizes;
+};
 
 /**
  * struct machine_params - which computer.
@@ -29,8 +47,9 @@ enum machine_kind { MACHINE_X86_EPT, MACHINE_ARM_S2 };
  * @eager_split: they are split when logging starts or a log is cleared, not
  *		when a page of them is written.
  * @levels:	of the table; x86 only.
- * @page_shift: the granule; Arm only.
+ * @page_shift: of the VM; on Arm that is the granule.
  * @ipa_bits:	what the guest can address; Arm only.
+ * @hpt:	POWER only.
  */
 struct machine_params {
 	enum machine_kind kind;
@@ -40,6 +59,7 @@ struct machine_params {
 	unsigned int levels;
 	unsigned int page_shift;
 	unsigned int ipa_bits;
+	struct machine_hpt_params hpt;
 	uint64_t seed;
 };
 
@@ -56,6 +76,26 @@ void machine_destroy(struct machine *machine);
 
 /** machine_backend() - for the VM. */
 struct gln_backend *machine_backend(const struct machine *machine);
+
+/**
+ * machine_boot() - the VM is there, with the guest's memory, and no vCPU yet.
+ * @base, @bytes: the memory, as guest physical addresses.
+ *
+ * Return: 0; -ENOMEM; or what the library said.
+ */
+int machine_boot(struct machine *machine, struct gln_vm *vm, uint64_t base,
+		 uint64_t bytes);
+
+/** machine_shut_down() - before that VM goes; its vCPUs are gone. */
+void machine_shut_down(struct machine *machine);
+
+/**
+ * machine_enter_all() - the guest enters all its pages into its hashed page
+ * table, on the calling thread. It has booted.
+ *
+ * Return: 0; -ENOTTY if it has no such table; or what the library said.
+ */
+int machine_enter_all(struct machine *machine);
 
 /**
  * machine_vcpu_create() - a vCPU; on the thread that has registered @vcpu.

@@ -18,17 +18,10 @@
  * Tries of one access before it counts as stuck. Faults race each other and the
  * harvest, and each of them can lose some times, but not so often.
  */
-#define TRIES_MAX 1000000
+#define TRIES_MAX 100000
 
 /* A vCPU whose ring is full looks again after so long. */
 #define RING_WAIT_NS 50000
-
-struct machine_vcpu {
-	const struct machine *machine;
-	struct gln_vcpu *vcpu;
-	struct gln_model_vcpu *cpu;
-	const atomic_bool *stop;
-};
 
 static bool told_to_stop(const struct machine_vcpu *vcpu)
 {
@@ -40,6 +33,8 @@ int machine_vcpu_create(struct machine *machine, uint32_t id,
 			struct gln_vcpu *vcpu, const atomic_bool *stop,
 			struct machine_vcpu **made)
 {
+	struct gln_ept_pml *(*pml)(const struct machine *machine, uint32_t id) =
+		machine->arch->pml;
 	struct machine_vcpu *new = malloc(sizeof(*new));
 
 	if (!new)
@@ -51,12 +46,14 @@ int machine_vcpu_create(struct machine *machine, uint32_t id,
 	};
 
 	const int err = gln_model_vcpu_create(
-		machine->model, id, machine->arch->pml(machine, id), &new->cpu);
+		machine->model, id, pml ? pml(machine, id) : NULL, &new->cpu);
 
 	if (err) {
 		free(new);
 		return err;
 	}
+	if (machine->arch->vcpu_start)
+		machine->arch->vcpu_start(new, id);
 	*made = new;
 	return 0;
 }
@@ -67,9 +64,33 @@ void machine_vcpu_destroy(struct machine_vcpu *vcpu)
 	free(vcpu);
 }
 
+/* Whoever wants to replace a hashed page table waits for all to do this. */
+static void leave(struct machine_vcpu *vcpu)
+{
+	if (vcpu->inside)
+		gln_vcpu_leave(vcpu->vcpu);
+	vcpu->inside = false;
+}
+
 void machine_halt(struct machine_vcpu *vcpu)
 {
 	gln_vcpu_exit(vcpu->vcpu);
+	leave(vcpu);
+}
+
+/* The last before the CPU goes on: with a table that stays. */
+static int enter(struct machine_vcpu *vcpu)
+{
+	while (!vcpu->inside || !gln_vcpu_may_run(vcpu->vcpu)) {
+		leave(vcpu);
+
+		const int err = gln_vcpu_enter(vcpu->vcpu);
+
+		if (err)
+			return err;
+		vcpu->inside = true;
+	}
+	return 0;
 }
 
 /*
@@ -128,12 +149,11 @@ static int misconfig(struct machine_vcpu *vcpu,
 	return fault(vcpu, &told);
 }
 
-static int answer(struct machine_vcpu *vcpu, const struct gln_model_exit *exit,
-		  uint32_t access)
+int machine_second_stage(struct machine_vcpu *vcpu,
+			 const struct gln_model_exit *exit, uint32_t access)
 {
 	struct machine_fault told;
 
-	gln_vcpu_exit(vcpu->vcpu);
 	switch (exit->reason) {
 	case GLN_MODEL_FAULT:
 		vcpu->machine->arch->decode(vcpu->machine, exit, &told);
@@ -153,11 +173,15 @@ int machine_access(struct machine_vcpu *vcpu, uint64_t gpa, uint32_t access,
 	for (unsigned int i = 0; i < TRIES_MAX; i++) {
 		if (!has_room(vcpu))
 			return -ECANCELED;
+
+		int err = enter(vcpu);
+
+		if (err)
+			return err;
 		if (gln_model_access(vcpu->cpu, gpa, access, value, &exit))
 			return 0;
-
-		const int err = answer(vcpu, &exit, access);
-
+		gln_vcpu_exit(vcpu->vcpu);
+		err = vcpu->machine->arch->answer(vcpu, &exit, access);
 		if (err)
 			return err;
 	}

@@ -22,6 +22,8 @@ static const char glean_help[] =
 	"             verify every byte of the copy\n"
 	"  info       tell what glean finds on this machine\n"
 	"  bench      measure glean against its rivals\n"
+	"  hpt        size a guest's hashed page table, or tell how one is\n"
+	"             filled\n"
 	"  help       this text; with a command, that command's help\n"
 	"\n"
 	"Options\n"
@@ -43,6 +45,7 @@ static const struct command {
 	{"run", command_run, run_help},
 	{"info", command_info, info_help},
 	{"bench", command_bench, bench_help},
+	{"hpt", command_hpt, hpt_help},
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -53,7 +56,8 @@ static const struct command *find_command(const char *name)
 		if (!strcmp(commands[i].name, name))
 			return &commands[i];
 	}
-	complain(NULL, "'%s' is not a command: give run, info, bench or help",
+	complain(NULL,
+		 "'%s' is not a command: give run, info, bench, hpt or help",
 		 name);
 	return NULL;
 }
@@ -81,7 +85,8 @@ static int help(int argc, char **argv)
 static int dispatch(int argc, char **argv)
 {
 	if (argc < 2) {
-		complain(NULL, "no command: give run, info, bench or help");
+		complain(NULL,
+			 "no command: give run, info, bench, hpt or help");
 		return STATUS_USAGE;
 	}
 	if (!strcmp(argv[1], "--version")) {

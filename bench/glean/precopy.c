@@ -43,7 +43,7 @@ struct copying {
 
 static bool in_guest(const struct guest *guest, struct gln_range run)
 {
-	const uint64_t first = run.first - GUEST_BASE_GFN;
+	const uint64_t first = run.first - guest->base;
 
 	return first < guest->nr_pages && run.count <= guest->nr_pages - first;
 }
@@ -72,7 +72,7 @@ static int copy_run(struct copying *copying, struct gln_range run)
 {
 	const struct guest *guest = copying->job->guest;
 	const uint64_t chunk = CHUNK_BYTES / guest->page_bytes;
-	uint64_t page = run.first - GUEST_BASE_GFN;
+	uint64_t page = run.first - guest->base;
 	int err = 0;
 
 	if (!in_guest(guest, run))

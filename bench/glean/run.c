@@ -20,6 +20,8 @@
 #include "bench/glean/command.h"
 #include "bench/glean/copy.h"
 #include "bench/glean/guest.h"
+#include "bench/glean/hpt_options.h"
+#include "bench/glean/hpt_stream.h"
 #include "bench/glean/interrupt.h"
 #include "bench/glean/machine.h"
 #include "bench/glean/options.h"
@@ -49,6 +51,17 @@ static int failed(int err, const char *what)
 	return err == -ENOMEM || err == -EAGAIN ? STATUS_CANNOT : STATUS_FAILED;
 }
 
+/* While it is resized there are two, each with its reverse map. */
+static int check_table(const struct run_options *options)
+{
+	const unsigned int copies = options->resize ? 5 : 1;
+
+	if (options->backend != BACKEND_BOOK3S_HV ||
+	    hpt_fits("run", options->hpt_order, copies))
+		return STATUS_OK;
+	return STATUS_CANNOT;
+}
+
 static int check_memory(const struct run_options *options)
 {
 	char guest[UNITS_BYTES], needed[UNITS_BYTES], available[UNITS_BYTES];
@@ -56,7 +69,7 @@ static int check_memory(const struct run_options *options)
 	const uint64_t have = guest_memory_available();
 
 	if (need <= have)
-		return STATUS_OK;
+		return check_table(options);
 	complain("run",
 		 "--memory: a guest of %s and its copy need %s and this "
 		 "machine has %s available: give %" PRIu64 "M or less",
@@ -146,12 +159,30 @@ static int add_slot(struct run *run, struct gln_vm *vm)
 	const struct gln_slot_params params = {
 		.struct_bytes = sizeof(params),
 		.id = SOURCE_SLOT,
-		.base = GUEST_BASE_GFN,
+		.base = run->guest.base,
 		.nr_pages = run->guest.nr_pages,
 		.hva = run->guest.memory,
 	};
 
 	return gln_slot_add(vm, &params);
+}
+
+static int run_booted(struct run *run, struct gln_vm *vm, struct source *source)
+{
+	const struct guest *guest = &run->guest;
+	int status;
+
+	if (!run->machine)
+		return run_vcpus(run, vm, source);
+
+	const int err =
+		machine_boot(run->machine, vm, guest->base * guest->page_bytes,
+			     run->options.memory_bytes);
+
+	status = err ? failed(err, "booting the guest")
+		     : run_vcpus(run, vm, source);
+	machine_shut_down(run->machine);
+	return status;
 }
 
 /*
@@ -163,6 +194,7 @@ static int run_with_log(struct run *run, struct gln_vm *vm)
 	const struct source_params params = {
 		.kind = run->options.log,
 		.vm = vm,
+		.base_gfn = run->guest.base,
 		.nr_pages = run->guest.nr_pages,
 		.strategy = run->options.broken ? GLN_HARVEST_EXCHANGE
 						: GLN_HARVEST_AUTO,
@@ -177,7 +209,7 @@ static int run_with_log(struct run *run, struct gln_vm *vm)
 
 	err = add_slot(run, vm);
 	const int status = err ? failed(err, "adding the memory slot")
-			       : run_vcpus(run, vm, source);
+			       : run_booted(run, vm, source);
 
 	source_destroy(source);
 	return status;
@@ -190,6 +222,43 @@ static unsigned int log2_of(uint64_t power_of_two)
 	while (power_of_two >> log > 1)
 		log++;
 	return log;
+}
+
+static int save_hpt(struct gln_vm *vm, const char *path)
+{
+	struct hpt_stream stream;
+	int err = hpt_stream_of(vm, &stream);
+
+	if (err)
+		return failed(err, "reading the hashed page table");
+	err = hpt_stream_save(&stream, path);
+	hpt_stream_fini(&stream);
+	if (!err)
+		return STATUS_OK;
+	complain("run", "--hpt-save: '%s' cannot be written: %s", path,
+		 strerror(-err));
+	return STATUS_FAILED;
+}
+
+/* The guest has gone: look at the table it leaves. */
+static int look_at_hpt(struct run *run, struct gln_vm *vm)
+{
+	struct run_result *result = &run->result;
+	int err;
+
+	if (run->options.backend != BACKEND_BOOK3S_HV)
+		return STATUS_OK;
+	result->hpt.struct_bytes = sizeof(result->hpt);
+	err = gln_hpt_stats(vm, &result->hpt);
+	if (err)
+		return failed(err, "reading the table's statistics");
+	err = gln_hpt_check(vm, &result->hpt_wrong);
+	if (err && err != -EIO)
+		return failed(err, "checking the hashed page table");
+	result->verified = result->verified && !err;
+	if (run->options.hpt_save)
+		return save_hpt(vm, run->options.hpt_save);
+	return STATUS_OK;
 }
 
 static int run_in_vm(struct run *run)
@@ -211,6 +280,8 @@ static int run_in_vm(struct run *run)
 	err = gln_vm_stats(vm, &run->result.stats);
 	if (err && status == STATUS_OK)
 		status = failed(err, "reading the statistics");
+	if (status == STATUS_OK)
+		status = look_at_hpt(run, vm);
 	/* Refused if anything still uses the VM: then a run is not all right */
 	err = gln_vm_destroy(vm);
 	if (err && status == STATUS_OK)
@@ -223,7 +294,8 @@ static int run_in_vm(struct run *run)
 static int run_with_guest(struct run *run)
 {
 	int err = guest_create(&run->guest, run->options.memory_bytes,
-			       run->options.page_bytes);
+			       run->options.page_bytes,
+			       run_align_bytes(&run->options));
 
 	if (err)
 		return failed(err, "mapping the guest's memory");
@@ -278,7 +350,11 @@ static int run_on_process(struct run *run)
 static void describe_machine(struct run *run)
 {
 	const struct run_options *options = &run->options;
-	const bool is_ept = options->backend == BACKEND_X86_EPT;
+	static const char *const models[NR_BACKENDS] = {
+		[BACKEND_X86_EPT] = "EPT",
+		[BACKEND_ARM_S2] = "Arm's stage 2",
+		[BACKEND_BOOK3S_HV] = "POWER's MMU",
+	};
 	const char *name = "write-protect";
 	const char *how = "a write of a protected page faults";
 
@@ -296,20 +372,35 @@ static void describe_machine(struct run *run)
 		how = "the CPU makes the entry writable-dirty by itself";
 		break;
 	default:
+		if (options->backend != BACKEND_BOOK3S_HV)
+			break;
+		name = "changed-bit";
+		how = "the CPU notes a write in C of the entry";
 		break;
 	}
 	run->result.tracker = name;
 	snprintf(run->result.reason, sizeof(run->result.reason),
 		 "%s: %s, in a model of %s", name, how,
-		 is_ept ? "EPT" : "Arm's stage 2");
+		 models[options->backend]);
+}
+
+static enum machine_kind machine_kind(enum backend_kind backend)
+{
+	switch (backend) {
+	case BACKEND_X86_EPT:
+		return MACHINE_X86_EPT;
+	case BACKEND_ARM_S2:
+		return MACHINE_ARM_S2;
+	default:
+		return MACHINE_BOOK3S;
+	}
 }
 
 static int run_on_machine(struct run *run)
 {
 	const struct run_options *options = &run->options;
 	const struct machine_params params = {
-		.kind = options->backend == BACKEND_X86_EPT ? MACHINE_X86_EPT
-							    : MACHINE_ARM_S2,
+		.kind = machine_kind(options->backend),
 		.dirty_by_hw =
 			options->log == LOG_PML || options->log == LOG_DBM,
 		.blocks = options->blocks,
@@ -317,6 +408,11 @@ static int run_on_machine(struct run *run)
 		.levels = (unsigned int)options->levels,
 		.page_shift = log2_of(options->page_bytes),
 		.ipa_bits = (unsigned int)options->ipa_bits,
+		.hpt = {.isa = (int)options->isa,
+			.page_shift = options->map_shift,
+			.segment_shift = options->segment_shift,
+			.order = (unsigned int)options->hpt_order,
+			.resizes = options->resize},
 		.seed = options->seed,
 	};
 	const int err = machine_create(&params, &run->machine);

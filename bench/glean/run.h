@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <glean/hpt.h>
 #include <glean/process.h>
 #include <glean/stats.h>
 
@@ -20,6 +21,7 @@ enum backend_kind {
 	BACKEND_REF,
 	BACKEND_X86_EPT,
 	BACKEND_ARM_S2,
+	BACKEND_BOOK3S_HV,
 	NR_BACKENDS
 };
 
@@ -29,7 +31,12 @@ extern const char *const backend_names[NR_BACKENDS + 1];
 /**
  * struct run_options - the command line of `glean run`, checked.
  *
- * @page_bytes:	of the guest: the host's, or what the table has.
+ * @page_bytes:	of the guest's frames: the host's, or what the table has.
+ * @map_shift:	log2 of what the guest maps its memory by, of the book3s_hv
+ *		backend; never less than a frame.
+ * @isa, @segment_shift, @hpt_order, @resize: of that backend; an order of 0 is
+ *		by rule until the command line is read.
+ * @hpt_save:	where to put its table at the end, or NULL.
  * @granule:	log2 of it, of the arm_s2 backend.
  * @levels:	of the x86_ept backend's table.
  * @ipa_bits:	what the arm_s2 backend's table can translate.
@@ -49,6 +56,12 @@ struct run_options {
 	enum gln_tracker tracker;
 	enum log_kind log;
 	unsigned int granule;
+	unsigned int map_shift;
+	enum gln_hpt_isa isa;
+	unsigned int segment_shift;
+	uint64_t hpt_order;
+	bool resize;
+	const char *hpt_save;
 	uint64_t levels;
 	uint64_t ipa_bits;
 	bool blocks;
@@ -59,6 +72,13 @@ struct run_options {
 	bool quiet;
 	bool plain; /* no colour, even on a terminal */
 };
+
+/** isa_names - of enum gln_hpt_isa, and NULL after the last. */
+extern const char *const isa_names[];
+
+/** run_align_bytes() - what the guest's memory begins and ends at multiples of.
+ */
+uint64_t run_align_bytes(const struct run_options *options);
 
 /**
  * run_options_read() - read and check the command line.
@@ -76,6 +96,8 @@ int run_options_read(int argc, char **argv, struct run_options *options,
  *		an MMU, how it notices writes.
  * @reason:	why it was taken.
  * @stats:	the VM's counters, at the end.
+ * @hpt:	of the hashed page table, at the end.
+ * @hpt_wrong:	NULL, or what is not in order in it.
  * @mismatched_pages: pages of the copy that differ from the guest's.
  */
 struct run_result {
@@ -83,6 +105,8 @@ struct run_result {
 	char reason[GLN_REASON_BYTES];
 	struct precopy job;
 	struct gln_stats stats;
+	struct gln_hpt_stats hpt;
+	const char *hpt_wrong;
 	uint64_t mismatched_pages;
 	bool verified;
 };

@@ -59,6 +59,43 @@ static void put_table(json_t *object, const struct run_options *options)
 			     : json_null());
 }
 
+/* Null but for the backend that has one. */
+static json_t *hpt_json(const struct run_options *options,
+			const struct run_result *result)
+{
+	const struct gln_hpt_stats *hpt = &result->hpt;
+	json_t *object;
+
+	if (options->backend != BACKEND_BOOK3S_HV)
+		return json_null();
+	object = json_object();
+	json_put_text(object, "isa", isa_names[options->isa]);
+	json_put_number(object, "page_bytes",
+			UINT64_C(1) << options->map_shift);
+	json_put_number(object, "segment_bytes",
+			UINT64_C(1) << options->segment_shift);
+	json_put_number(object, "order", hpt->order);
+	json_put_number(object, "table_bytes", hpt->table_bytes);
+	json_put_number(object, "revmap_bytes", hpt->revmap_bytes);
+	json_put_number(object, "rmap_bytes", hpt->rmap_bytes);
+	json_put_number(object, "enters", hpt->enters);
+	json_put_number(object, "full", hpt->full);
+	json_put_number(object, "secondaries", hpt->secondaries);
+	json_put_number(object, "removes", hpt->removes);
+	json_put_number(object, "faults", hpt->faults);
+	json_put_number(object, "tlbies", hpt->tlbies);
+	json_put_number(object, "flushes", hpt->flushes);
+	json_put_number(object, "harvest_walked", hpt->harvest_walked);
+	json_put_number(object, "harvest_dirty", hpt->harvest_dirty);
+	json_put_number(object, "resizes", hpt->resizes);
+	json_put_number(object, "resize_pause_ns", hpt->resize_pause_ns);
+	json_put_number(object, "resize_step_ns", hpt->resize_step_ns);
+	json_put(object, "in_order", json_boolean(!result->hpt_wrong));
+	json_put_text(object, "wrong",
+		      result->hpt_wrong ? result->hpt_wrong : "");
+	return object;
+}
+
 static void put_stats(json_t *object, const struct gln_stats *stats)
 {
 	json_t *faults = json_object();
@@ -88,6 +125,7 @@ int run_json_print(const struct run_options *options,
 	json_put_number(object, "downtime_ns", job->downtime_ns);
 	json_put_number(object, "total_ns", job->total_ns);
 	put_stats(object, &result->stats);
+	json_put(object, "hpt", hpt_json(options, result));
 	json_put_number(object, "mismatched_pages", result->mismatched_pages);
 	json_put(object, "verified", json_boolean(result->verified));
 	return json_print(object, stdout);

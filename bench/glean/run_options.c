@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bench/glean/command.h"
+#include "bench/glean/hpt_options.h"
 #include "bench/glean/options.h"
 #include "bench/glean/run_rules.h"
 #include "bench/glean/vcpus.h"
@@ -46,6 +47,12 @@ static const struct option run_option_table[] = {
 	{"ipa-bits", required_argument, NULL, KEY_IPA_BITS},
 	{"blocks", required_argument, NULL, KEY_BLOCKS},
 	{"eager-split", required_argument, NULL, KEY_EAGER_SPLIT},
+	{"page", required_argument, NULL, KEY_PAGE},
+	{"isa", required_argument, NULL, KEY_ISA},
+	{"segment", required_argument, NULL, KEY_SEGMENT},
+	{"hpt-order", required_argument, NULL, KEY_HPT_ORDER},
+	{"resize", required_argument, NULL, KEY_RESIZE},
+	{"hpt-save", required_argument, NULL, KEY_HPT_SAVE},
 	{"break", required_argument, NULL, KEY_BREAK},
 	{"json", no_argument, NULL, KEY_JSON},
 	{"quiet", no_argument, NULL, KEY_QUIET},
@@ -149,12 +156,10 @@ static bool read_switch(const char *option, bool *on)
 static bool read_break(struct run_options *options)
 {
 #ifdef GLN_BREAKABLE
-	static const char *const names[] = {"skip-flush", "mark-first",
-					    "lose-dirty", "span", NULL};
 	const struct option_value value = given("--break");
 	unsigned int index;
 
-	if (!read_name(&value, "a way to break", names, &index))
+	if (!read_name(&value, "a way to break", run_break_names, &index))
 		return false;
 	options->broken = (int)index + 1;
 	return true;
@@ -173,6 +178,27 @@ static bool read_count(const char *option, const char *what, uint64_t min,
 	return read_number(&value, what, min, max, number);
 }
 
+static bool read_hpt_option(int key, struct run_options *o)
+{
+	switch (key) {
+	case KEY_PAGE:
+		return hpt_read_page("run", &o->map_shift);
+	case KEY_ISA:
+		return hpt_read_isa("run", &o->isa);
+	case KEY_SEGMENT:
+		return hpt_read_segment("run", &o->segment_shift);
+	case KEY_HPT_ORDER:
+		return hpt_read_order("run", "--hpt-order", &o->hpt_order);
+	case KEY_RESIZE:
+		return read_switch("--resize", &o->resize);
+	case KEY_HPT_SAVE:
+		o->hpt_save = optarg;
+		return true;
+	default:
+		return read_break(o);
+	}
+}
+
 static bool read_table_option(int key, struct run_options *o)
 {
 	switch (key) {
@@ -189,7 +215,7 @@ static bool read_table_option(int key, struct run_options *o)
 	case KEY_EAGER_SPLIT:
 		return read_switch("--eager-split", &o->eager_split);
 	default:
-		return read_break(o);
+		return read_hpt_option(key, o);
 	}
 }
 
@@ -246,6 +272,9 @@ int run_options_read(int argc, char **argv, struct run_options *options,
 		.downtime_ms = DEFAULT_DOWNTIME_MS,
 		.max_rounds = DEFAULT_MAX_ROUNDS,
 		.granule = DEFAULT_GRANULE,
+		.map_shift = HPT_DEFAULT_PAGE,
+		.isa = GLN_HPT_ISA_3_0,
+		.segment_shift = HPT_DEFAULT_SEGMENT,
 		.levels = DEFAULT_LEVELS,
 		.ipa_bits = DEFAULT_IPA_BITS,
 		.blocks = true,

@@ -15,8 +15,20 @@
 #define IPA_BITS_MIN   32
 #define IPA_BITS_MAX   52
 
-/** --break mark-first: ways to break are numbered from 1 in their order. */
-#define RUN_BREAK_MARK_FIRST 2
+/** --break: ways to break, as core/base/broken.h numbers them. */
+enum {
+	RUN_BREAK_SKIP_FLUSH = 1,
+	RUN_BREAK_MARK_FIRST,
+	RUN_BREAK_LOSE_DIRTY,
+	RUN_BREAK_SPAN,
+	RUN_BREAK_EARLY_C,
+	RUN_BREAK_KEEP_RMAP,
+	RUN_BREAK_PUBLISH_FIRST,
+	NR_RUN_BREAKS
+};
+
+/** Their names from the first on, and NULL after the last. */
+extern const char *const run_break_names[NR_RUN_BREAKS];
 
 /** The options, as option_next() returns them. */
 enum {
@@ -35,6 +47,12 @@ enum {
 	KEY_IPA_BITS,
 	KEY_BLOCKS,
 	KEY_EAGER_SPLIT,
+	KEY_PAGE,
+	KEY_ISA,
+	KEY_SEGMENT,
+	KEY_HPT_ORDER,
+	KEY_RESIZE,
+	KEY_HPT_SAVE,
 	KEY_BREAK,
 	KEY_JSON,
 	KEY_QUIET,

@@ -40,6 +40,7 @@ int source_create(const struct source_params *params, struct source **source,
 		return err;
 	}
 	(*source)->vm = params->vm;
+	(*source)->base_gfn = params->base_gfn;
 	(*source)->nr_pages = params->nr_pages;
 	return 0;
 }

@@ -67,6 +67,7 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	struct gln_vm *vm;
+	gln_gfn base_gfn;
 	uint64_t nr_pages;
 	uint32_t log_flags;
 	const char *failed;
@@ -76,7 +77,7 @@ struct source {
  * struct source_params - what to make.
  *
  * @vm:		still without slots and vCPUs: some logs must be chosen then.
- * @nr_pages:	pages that its slot will have.
+ * @base_gfn, @nr_pages: frames that its slot will have.
  * @strategy:	of harvests.
  * @has_strays:	something other than vCPUs may mark pages: a ring needs a
  *		bitmap beside it.
@@ -84,6 +85,7 @@ struct source {
 struct source_params {
 	enum log_kind kind;
 	struct gln_vm *vm;
+	gln_gfn base_gfn;
 	uint64_t nr_pages;
 	enum gln_harvest_strategy strategy;
 	bool has_strays;

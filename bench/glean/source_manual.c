@@ -94,7 +94,7 @@ static size_t take_runs(struct by_clear *by, struct gln_range *runs,
 					  runs, max_runs);
 
 	for (size_t i = 0; i < nr; i++)
-		runs[i].first += GUEST_BASE_GFN;
+		runs[i].first += by->base.base_gfn;
 	return nr;
 }
 

@@ -137,7 +137,7 @@ static int ring_tend(struct source *source, struct round *round)
 
 static int add_run(struct by_ring *by, struct gln_range run)
 {
-	const uint64_t first = run.first - GUEST_BASE_GFN;
+	const uint64_t first = run.first - by->base.base_gfn;
 	const uint64_t nr_pages = by->base.nr_pages;
 
 	if (first >= nr_pages || run.count > nr_pages - first)
@@ -207,7 +207,7 @@ static int ring_next(struct source *source, struct round *round,
 	*nr = pages_take_runs(&by->taken, &by->at, by->base.nr_pages, runs,
 			      max_runs);
 	for (size_t i = 0; i < *nr; i++)
-		runs[i].first += GUEST_BASE_GFN;
+		runs[i].first += by->base.base_gfn;
 	return 0;
 }
 

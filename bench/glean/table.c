@@ -67,9 +67,17 @@ static void print_guest(const struct table *table, const struct run_options *o)
 static void print_backend(const struct table *table,
 			  const struct run_options *o)
 {
+	char page[UNITS_BYTES];
+
 	fprintf(table->out, "backend   %s", backend_names[o->backend]);
 	if (o->log != LOG_BITMAP)
 		fprintf(table->out, ", log %s", log_names[o->log]);
+	if (o->backend == BACKEND_BOOK3S_HV)
+		fprintf(table->out,
+			", ISA %s, mapped by %s, table of order %" PRIu64,
+			isa_names[o->isa],
+			units_size(page, UINT64_C(1) << o->map_shift),
+			o->hpt_order);
 	fputc('\n', table->out);
 }
 
@@ -199,6 +207,12 @@ void table_verdict(struct table *table, const struct run_options *options,
 			" pages compared, every byte is the same\n",
 			paint(table, SGR_GREEN), paint(table, SGR_RESET),
 			nr_pages);
+	else if (result->hpt_wrong && !result->mismatched_pages)
+		fprintf(table->out,
+			"verified  %sNO%s: the hashed page table is wrong: "
+			"%s\n",
+			paint(table, SGR_RED), paint(table, SGR_RESET),
+			result->hpt_wrong);
 	else
 		fprintf(table->out,
 			"verified  %sNO%s: %" PRIu64 " of %" PRIu64

@@ -85,8 +85,9 @@ static bool goes_on(const struct vcpu *vcpu)
 
 static uint64_t gpa_of(const struct vcpu *vcpu, uint64_t page, uint64_t offset)
 {
-	return (GUEST_BASE_GFN + page) * vcpu->all->params.guest->page_bytes +
-	       offset;
+	const struct guest *guest = vcpu->all->params.guest;
+
+	return (guest->base + page) * guest->page_bytes + offset;
 }
 
 static void note(struct vcpu *vcpu, int err)

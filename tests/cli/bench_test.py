@@ -26,11 +26,20 @@ MMU_DENSITIES = ("0", "0.0001", "0.01", "0.1", "0.5", "1")
 LEAVES = (4096, 65536, 1048576)
 GIB_PAGES = 1 << 18
 FAULTS = 16384
+HPTE_OPS = ("lock", "try_lock", "enter_remove/isa:2.07",
+            "enter_remove/isa:3.0", "read/isa:2.07", "read/isa:3.0")
+HPTE_CALLS = 1024
+HPT_PAIRS = 16384
+RESET_ORDERS = (20, 26, 30)
+HPT_SIZES = {"64M": 1 << 14, "4G": 1 << 20, "64G": 1 << 24}
+RESIZES = ((22, 1 << 16), (28, 1 << 20), (28, 1 << 22), (28, 1 << 23))
 
 # The rival that each suite's ratios are against.
 BASELINES = {"harvest": "seed", "mark": "load-test", "mark_range": "fetch-or",
              "coalesce": "ctz-walk", "fault": "mutex", "protect": "rmw",
-             "split": "faults", "collapse": "remap", "mmu_harvest": "span"}
+             "split": "faults", "collapse": "remap", "mmu_harvest": "span",
+             "hpte": "bare", "hpte_threads": "mutex", "hpt_reset": "memset",
+             "hpt_harvest": "walk", "hpt_resize": "stop"}
 
 
 def harvest_names(pages):
@@ -77,16 +86,32 @@ def mmu_names(leaves, densities):
     return [f"{case}/method:{m}" for case, methods in cases for m in methods]
 
 
+def hpt_names(orders, sizes, resizes):
+    """The suites of the hashed page table, in their order."""
+    cases = [(f"hpte/op:{op}", ("glean", "bare")) for op in HPTE_OPS]
+    cases += [(f"hpte_threads/op:enter_remove/threads:{t}",
+               ("glean", "mutex")) for t in (1, 2)]
+    cases += [(f"hpt_reset/order:{o}", ("glean", "memset")) for o in orders]
+    cases += [(f"hpt_harvest/bytes:{s}/density:0.001/writes:{w}",
+               ("glean", "walk", "glance"))
+              for s in sizes for w in ("same", "moved")]
+    cases += [(f"hpt_resize/order:{o}/pages:{p}", ("incremental", "stop"))
+              for o, p in resizes]
+    return [f"{case}/method:{m}" for case, methods in cases for m in methods]
+
+
 def all_names():
     return (harvest_names(PAGES) + mark_names() +
             coalesce_names(COALESCE_PAGES) +
-            mmu_names(LEAVES, MMU_DENSITIES))
+            mmu_names(LEAVES, MMU_DENSITIES) +
+            hpt_names(RESET_ORDERS, HPT_SIZES, RESIZES))
 
 
 def quick_names():
     return (harvest_names(PAGES[:1]) + mark_names() +
             coalesce_names(COALESCE_PAGES[:1]) +
-            mmu_names(LEAVES[:1], ()))
+            mmu_names(LEAVES[:1], ()) +
+            hpt_names(RESET_ORDERS[:1], list(HPT_SIZES)[:1], RESIZES[:1]))
 
 
 def without(names, missing):
@@ -191,11 +216,34 @@ def mmu_harvest_counters(name):
     return counters
 
 
+def hpt_harvest_counters(name):
+    """A harvest walks what it reports; and, if the guest writes elsewhere,
+    what it reported before. Some of that may be the same."""
+    pages = HPT_SIZES[name["bytes"]]
+    dirty = int(pages * float(name["density"]) + 0.5)
+    walked = pages
+    if name["method"] == "glean":
+        walked = dirty if name["writes"] == "same" else None
+    return {"dirty_pages": dirty, "pages_walked": walked}
+
+
+def hpt_resize_counters(name):
+    """One page in a hundred has a bolted entry."""
+    return {"bolted": int(int(name["pages"]) / 100 + 0.5), "pause_ns": None,
+            "longest_step_ns": None, "steps": None}
+
+
 COUNTERS = {"harvest": harvest_counters, "mark": mark_counters,
             "mark_range": mark_range_counters, "coalesce": harvest_counters,
             "fault": fault_counters, "protect": protect_counters,
             "split": reshape_counters, "collapse": reshape_counters,
-            "mmu_harvest": mmu_harvest_counters}
+            "mmu_harvest": mmu_harvest_counters,
+            "hpte": lambda _name: {"ops": HPTE_CALLS},
+            "hpte_threads":
+                lambda name: {"pairs": int(name["threads"]) * HPT_PAIRS},
+            "hpt_reset": lambda name: {"bytes": 2 << int(name["order"])},
+            "hpt_harvest": hpt_harvest_counters,
+            "hpt_resize": hpt_resize_counters}
 
 MEASURED = {"name", "run_name", "run_type", "repetitions", "threads",
             "repetition_index", "iterations", "real_time", "cpu_time",

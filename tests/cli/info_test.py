@@ -41,7 +41,7 @@ def check_json(info):
           totals)
 
     check([b["name"] for b in info["backends"]] ==
-          ["process", "ref", "x86_ept", "arm_s2"],
+          ["process", "ref", "x86_ept", "arm_s2", "book3s_hv"],
           "backends", info["backends"])
     check([t["name"] for t in info["trackers"]] == TRACKERS,
           "trackers, best first", info["trackers"])

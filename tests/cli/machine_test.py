@@ -24,6 +24,14 @@ TABLES = (
 )
 TRACKERS = {"bitmap": "write-protect", "manual": "write-protect",
             "ring": "ring", "pml": "pml", "dbm": "dbm"}
+# Pages that map a guest with a hashed page table, and those of its log.
+HPT_PAGES = (("4K", 4096, 4096), ("64K", 65536, 65536), ("16M", 1 << 24, 65536))
+HPT_ISAS = ("2.07", "3.0")
+# Whole pages of 16 MiB, however slow.
+HPT_GUEST = ("--backend", "book3s_hv", "--memory",
+             f"{max(GUEST_MIB, 32)}M")
+HPT_BREAKS = ("skip-flush", "lose-dirty", "early-c", "reset-rmap",
+              "publish-first")
 BREAKS = ("skip-flush", "mark-first", "lose-dirty", "span")
 # What the CPU keeps: no fault marks a page, so none can mark too soon.
 CPU_LOGS = ("pml", "dbm")
@@ -103,6 +111,92 @@ def check_corners():
              "--vcpus", "40", "--rate", "1000")
 
 
+def check_hpt():
+    """Every page size in both formats, by both logs and segments."""
+    patterns = itertools.cycle(("uniform", "zipf", "sequential", "phases"))
+    logs = itertools.cycle(("bitmap", "manual", "bitmap"))
+    segments = itertools.cycle((("256M", 1 << 28), ("1T", 1 << 40)))
+    dirtied = 0
+    for (page, page_bytes, log_bytes), isa in itertools.product(HPT_PAGES,
+                                                                HPT_ISAS):
+        log = next(logs)
+        segment, segment_bytes = next(segments)
+        result = run_json(*HPT_GUEST, "--page", page, "--isa", isa,
+                          "--segment", segment, "--log", log, "--pattern",
+                          next(patterns))
+        if not result:
+            continue
+        hpt = result["hpt"]
+        check((result["log"], result["tracker"], result["page_bytes"],
+               hpt["isa"], hpt["page_bytes"], hpt["segment_bytes"]) ==
+              (log, "changed-bit", log_bytes, isa, page_bytes, segment_bytes),
+              "the object says what was asked for", result)
+        check("model" in result["tracker_reason"], "and that it is a model",
+              result)
+        memory = result["guest_bytes"]
+        check(hpt["table_bytes"] == 1 << hpt["order"] ==
+              max(memory // 128, 1 << 18), "the table is by the rule", hpt)
+        check(hpt["table_bytes"] + hpt["revmap_bytes"] <=
+              2 * hpt["table_bytes"], "the reverse map is no larger", hpt)
+        check(hpt["enters"] > memory // (2 << 20) and hpt["tlbies"] > 0,
+              "the guest enters what it uses, and entries are invalidated",
+              hpt) if page == "4K" else None
+        dirtied += nr_dirtied(result)
+    check(dirtied > 0, "guests were written meanwhile")
+
+
+def check_hpt_corners():
+    """Groups that are full, a resize now and then, one vCPU, many."""
+    small = run_json(*HPT_GUEST[:2], "--memory", "128M", "--hpt-order", "18",
+                     "--rate", "0", "--max-rounds", "4", "--pattern",
+                     "uniform", "--vcpus", "4")
+    if small:
+        check(small["hpt"]["full"] > 0 and small["hpt"]["removes"] > 0 and
+              small["hpt"]["secondaries"] > 0 and small["hpt"]["order"] == 18,
+              "a small table has full groups, and victims", small["hpt"])
+    for page, *_ in HPT_PAGES:
+        result = run_json(*HPT_GUEST, "--page", page, "--resize", "on",
+                          "--rate", "0", "--max-rounds", "4", "--downtime",
+                          "1", "--vcpus", "4")
+        if result:
+            check(result["hpt"]["resizes"] > 0, "the table is resized", result)
+    run_json(*HPT_GUEST[:2], "--memory", "4K", "--vcpus", "1")
+    run_json(*HPT_GUEST[:2], "--memory", "260K", "--vcpus", "3", "--rate", "0",
+             "--max-rounds", "3")
+    run_json(*HPT_GUEST, *BUSY)
+    run_json(*HPT_GUEST[:2], "--memory", "1M", "--vcpus", "40", "--rate",
+             "1000")
+
+
+def breaks_down(*args):
+    """A run of a broken library, with a guest that cannot get on with it in
+    some cases: true if it did not verify."""
+    done = glean("run", "--json", *args, path=breakable_path())
+    verified = done.returncode == 0
+    check(done.returncode in (0, 1), f"{args}: it ends by itself", done)
+    if done.stdout:
+        result = json.loads(done.stdout)
+        check(result["verified"] == verified and
+              (result["mismatched_pages"] == 0 and
+               result["hpt"]["in_order"]) == verified,
+              f"{args}: status and verdict agree", done)
+    return not verified
+
+
+def check_hpt_breaks():
+    tables = (("4K", "2.07"), ("64K", "3.0"))
+    for page, isa in tables[:1] if is_sanitized() else tables:
+        args = ("--backend", "book3s_hv", "--memory",
+                "16M" if is_sanitized() else "64M", "--page", page, "--isa",
+                isa, *BUSY)
+        check(not breaks_down(*args),
+              f"book3s_hv {page}: what can be broken and is not, is right")
+        for how in HPT_BREAKS:
+            check(any(breaks_down(*args, "--break", how, "--seed", str(seed))
+                      for seed in range(TRIES)),
+                  f"book3s_hv {page}: --break {how} is seen")
+
+
 def run_breakable(*args):
     """A run of what can be broken: its status, and its verdict."""
     done = glean(*GUEST, "--json", *args, path=breakable_path())
@@ -135,7 +229,14 @@ def check_breaks():
 def check_what_cannot_be_broken():
     for args, line in (
             (("--break", "magic"), "--break: 'magic' is not a way to break: "
-             "give skip-flush, mark-first, lose-dirty or span"),
+             "give skip-flush, mark-first, lose-dirty, span, early-c, "
+             "reset-rmap or publish-first"),
+            (("--break", "span", "--backend", "book3s_hv"), "--break: in the "
+             "book3s_hv backend span breaks nothing: give skip-flush, "
+             "lose-dirty, early-c, reset-rmap or publish-first"),
+            (("--break", "early-c", "--backend", "x86_ept"), "--break: in the "
+             "x86_ept backend early-c breaks nothing: give skip-flush, "
+             "mark-first, lose-dirty or span"),
             (("--break", "mark-first", "--backend", "x86_ept", "--log", "pml"),
              "--break: with --log pml no fault marks, so mark-first breaks "
              "nothing: give --log bitmap, manual or ring"),
@@ -143,10 +244,11 @@ def check_what_cannot_be_broken():
              "--break: with --log dbm no fault marks, so mark-first breaks "
              "nothing: give --log bitmap, manual or ring"),
             (("--break", "span"), "--break: the process backend has none: "
-             "leave out --break or give --backend x86_ept or arm_s2"),
+             "leave out --break or give --backend x86_ept, arm_s2 or "
+             "book3s_hv"),
             (("--break", "span", "--backend", "ref"), "--break: the ref "
-             "backend has none: leave out --break or give --backend x86_ept "
-             "or arm_s2")):
+             "backend has none: leave out --break or give --backend x86_ept, "
+             "arm_s2 or book3s_hv")):
         done = glean("run", *args, path=breakable_path())
         check((done.returncode, done.stdout, done.stderr) ==
               (2, "", f"glean run: {line}\n"), f"{args} is refused", done)
@@ -169,7 +271,10 @@ def main():
     check_blocks()
     check_addresses()
     check_corners()
+    check_hpt()
+    check_hpt_corners()
     check_breaks()
+    check_hpt_breaks()
     check_what_cannot_be_broken()
     check_table()
     finish()

@@ -7,6 +7,7 @@ from support import GUEST, check, glean
 
 NUMBER, TEXT, TRUTH, LIST, OBJECT = (int,), (str,), (bool,), (list,), (dict,)
 MAYBE_NUMBER = (int, type(None))
+MAYBE_OBJECT = (dict, type(None))
 
 RUN = {
     "backend": TEXT, "tracker": TEXT, "tracker_reason": TEXT,
@@ -15,11 +16,21 @@ RUN = {
     "downtime_target_ns": NUMBER, "max_rounds": NUMBER, "rounds": LIST,
     "converged": TRUTH, "downtime_ns": NUMBER, "total_ns": NUMBER,
     "faults": OBJECT, "protect_calls": NUMBER, "flushes": NUMBER,
+    "hpt": MAYBE_OBJECT,
     "mismatched_pages": NUMBER, "verified": TRUTH,
 }
 FAULTS = {
     "mapped": NUMBER, "relaxed": NUMBER, "spurious": NUMBER,
     "retried": NUMBER,
+}
+HPT = {
+    "isa": TEXT, "page_bytes": NUMBER, "segment_bytes": NUMBER,
+    "order": NUMBER, "table_bytes": NUMBER, "revmap_bytes": NUMBER,
+    "rmap_bytes": NUMBER, "enters": NUMBER, "full": NUMBER,
+    "secondaries": NUMBER, "removes": NUMBER, "faults": NUMBER,
+    "tlbies": NUMBER, "flushes": NUMBER, "harvest_walked": NUMBER,
+    "harvest_dirty": NUMBER, "resizes": NUMBER, "resize_pause_ns": NUMBER,
+    "resize_step_ns": NUMBER, "in_order": TRUTH, "wrong": TEXT,
 }
 ROUND = {
     "round": NUMBER, "dirty_pages": NUMBER, "runs": NUMBER, "take_ns": NUMBER,
@@ -70,6 +81,12 @@ def run_json(*args):
         return None
     check_members(what, result, RUN)
     check_members(f"{what}, faults", result["faults"], FAULTS)
+    check((result["hpt"] is not None) == (result["backend"] == "book3s_hv"),
+          f"{what}: the one with a hashed page table tells of it")
+    if result["hpt"]:
+        check_members(f"{what}, hpt", result["hpt"], HPT)
+        check(result["hpt"]["in_order"] and not result["hpt"]["wrong"],
+              f"{what}: the table is in order", result["hpt"])
     check_rounds(what, result)
     check(result["verified"] and result["mismatched_pages"] == 0,
           f"{what}: verified", result)
