@@ -76,6 +76,8 @@ struct guest_params {
 };
 
 struct machine;
+struct hpt_guest;
+struct stress_hpt_cpu;
 
 /**
  * struct guest - what guest_open() made.
@@ -87,6 +89,7 @@ struct guest {
 	struct gln_backend *backend; /* NULL for "explicit" */
 	struct soft_mmu *soft;	     /* NULL for others */
 	struct gln_model *model;     /* likewise */
+	struct hpt_guest *kernel;    /* likewise: stress_hpt.c */
 	struct gln_vm *vm;
 	unsigned int page_shift;
 	unsigned int page_words;
@@ -121,6 +124,7 @@ struct guest_cpu {
 	struct gln_vcpu *vcpu;
 	struct soft_vcpu *soft;
 	struct gln_model_vcpu *modelled;
+	struct stress_hpt_cpu *power; /* likewise */
 	unsigned int index;
 	struct stress_random random;
 	gln_word nr_stores;

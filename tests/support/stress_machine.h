@@ -5,7 +5,22 @@
 #ifndef TESTS_SUPPORT_STRESS_MACHINE_H
 #define TESTS_SUPPORT_STRESS_MACHINE_H
 
+#include <glean/hpt.h>
+
 #include "tests/support/stress_guest.h"
+
+/**
+ * struct stress_hpt_params - how a guest maps itself; order 0: it does not.
+ *
+ * Entries larger than a page of the VM say of all of it that it was written,
+ * and want slots that begin and end where they do.
+ */
+struct stress_hpt_params {
+	enum gln_hpt_isa isa;
+	unsigned int base_shift;
+	unsigned int actual_shift;
+	unsigned int order;
+};
 
 /** struct stress_model_params - a modelled MMU; only for machines that are. */
 struct stress_model_params {
@@ -17,6 +32,7 @@ struct stress_model_params {
 	uint32_t flags;	     /* GLN_EPT_*, GLN_S2_* */
 	uint64_t ring_bytes; /* 0: no rings */
 	uint32_t ring_flags;
+	struct stress_hpt_params hpt;
 };
 
 /**
@@ -47,5 +63,10 @@ const struct machine *stress_model(const char *name);
 
 /** stress_model_names() - print them all to standard error. */
 void stress_model_names(void);
+
+/** stress_hpt(), stress_hpt_names() - the same, of those with a hashed table.
+ */
+const struct machine *stress_hpt(const char *name);
+void stress_hpt_names(void);
 
 #endif

@@ -341,11 +341,12 @@ const struct machine *stress_model(const char *name)
 		if (!strcmp(name, models[i].name))
 			return &models[i];
 
-	return NULL;
+	return stress_hpt(name);
 }
 
 void stress_model_names(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++)
 		fprintf(stderr, " %s", models[i].name);
+	stress_hpt_names();
 }
