@@ -233,7 +233,7 @@ static int look_at(struct hpt_guest_cpu *kernel, const struct place *place,
 
 		if (hcall(kernel, GLN_H_READ, args) != GLN_H_SUCCESS)
 			return -EIO;
-		for (unsigned int j = 0; j < READ_ENTRIES; j++)
+		for (size_t j = 0; j < READ_ENTRIES; j++)
 			if (!((args[2 * j] ^ wanted) & bits))
 				return 1;
 	}

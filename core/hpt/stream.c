@@ -394,7 +394,7 @@ static bool record_is_valid(const struct hpt *hpt, struct gln_hpt_record record,
 
 	if (end > hpt->nr_entries)
 		return false;
-	for (unsigned int i = 0; i < record.nr_valid; i++)
+	for (size_t i = 0; i < record.nr_valid; i++)
 		if (!entry_is_valid(get_entry(entries + ENTRY_BYTES * i)))
 			return false;
 	return true;
@@ -417,7 +417,7 @@ static bool write_record(struct hpt_mmu *mmu, struct hpt *hpt,
 	uint64_t index = record.index;
 	uint64_t found;
 
-	for (unsigned int i = 0; i < record.nr_valid; i++, index++) {
+	for (size_t i = 0; i < record.nr_valid; i++, index++) {
 		const struct gln_hpte entry =
 			get_entry(entries + ENTRY_BYTES * i);
 

@@ -35,7 +35,8 @@ enum {
 #define SLOT_BYTES ((uint64_t)SLOT_PAGES << RIG_SHIFT)
 
 static const enum gln_hpt_isa isas[] = {GLN_HPT_ISA_2_07, GLN_HPT_ISA_3_0};
-#define for_each_isa(isa) \
+/* Each test below does it all for both formats. */
+#define FOR_EACH_ISA \
 	for (const enum gln_hpt_isa *isa = isas; isa < ARRAY_END(isas); isa++)
 
 static struct hpt_rig rig;
@@ -299,7 +300,7 @@ Test(hpt_hazards, h54_a_table_is_published_when_all_of_it_is_there)
 
 Test(hpt_hazards, h55_a_reset_empties_the_reverse_map)
 {
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		open_rig(*isa);
 		for (uint64_t i = 0; i < 100; i++)
@@ -363,7 +364,7 @@ Test(hpt_hazards, h58_bounds_are_those_of_the_present_table)
 
 Test(hpt_hazards, h59_what_a_cpu_notes_late_is_in_what_remove_returns)
 {
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		const uint64_t rc = GLN_HPTE_R_R | GLN_HPTE_R_C;
 		uint64_t rets[GLN_HCALL_ARGS];
@@ -382,7 +383,7 @@ Test(hpt_hazards, h59_what_a_cpu_notes_late_is_in_what_remove_returns)
 
 Test(hpt_hazards, h60_protect_keeps_what_a_cpu_notes_meanwhile)
 {
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		const uint64_t rc = GLN_HPTE_R_R | GLN_HPTE_R_C;
 
@@ -428,7 +429,7 @@ Test(hpt_hazards, h61_protect_never_lets_write_what_the_host_does_not)
 
 Test(hpt_hazards, h62_a_large_entry_dirties_all_of_its_pages)
 {
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		open_rig(*isa);
 		cr_assert_eq(gln_log_enable(rig.vm, 0, 0), 0);
@@ -482,7 +483,7 @@ Test(hpt_hazards, h64_a_list_with_an_entry_twice_comes_to_an_end)
 
 Test(hpt_hazards, h68_a_reserved_segment_size_is_refused)
 {
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		open_rig(*isa);
 		for (uint64_t b = 0; b < 4; b++)
@@ -494,7 +495,7 @@ Test(hpt_hazards, h68_a_reserved_segment_size_is_refused)
 
 Test(hpt_hazards, h69_absent_memory_does_not_look_like_a_device)
 {
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		const uint64_t key = GLN_HPTE_R_KEY;
 
@@ -555,7 +556,7 @@ Test(hpt_hazards, h71_what_no_cpu_writes_is_marked_all_the_same)
 
 Test(hpt_hazards, h72_a_vcpu_that_stopped_may_still_owe_a_c)
 {
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		open_rig(*isa);
 		cr_assert_eq(gln_log_enable(rig.vm, 0, 0), 0);
@@ -589,7 +590,7 @@ Test(hpt_hazards, h76_memory_has_its_format_and_the_guest_has_the_old_one)
 	const uint64_t v = GLN_HPTE_V_1TB | UINT64_C(0x000abcde12345600) |
 			   GLN_HPTE_V_BOLTED;
 
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		uint64_t word;
 		const unsigned char *memory;
@@ -756,7 +757,7 @@ Test(hpt_hazards, h82_runs_of_more_than_16_bits_are_told_whole)
 
 Test(hpt_hazards, h83_no_entry_points_to_a_slot_that_is_gone)
 {
-	for_each_isa(isa)
+	FOR_EACH_ISA
 	{
 		open_rig(*isa);
 		for (uint64_t i = 0; i < 64; i++)

@@ -42,6 +42,8 @@ static bool is_copied(void)
 	return gln_load_relaxed(&hpt_table(rig.mmu)->before);
 }
 
+TestSuite(resize, .timeout = 120);
+
 Test(resize, only_orders_that_there_are_can_be_prepared)
 {
 	rig_open(GLN_HPT_ISA_2_07, 18);
@@ -733,7 +735,7 @@ static void run_story(uint64_t seed)
 	rig_close();
 }
 
-Test(resize, the_guest_notices_nothing_but_what_is_not_bolted, .timeout = 120)
+Test(resize, the_guest_notices_nothing_but_what_is_not_bolted)
 {
 	for (uint64_t seed = 1; seed <= NR_SEEDS; seed++)
 		run_story(seed);
@@ -855,7 +857,7 @@ static void resize_among_others(unsigned int order, uint32_t flags)
 		gln_hpt_resize_work(rig.vm, 10);
 }
 
-Test(resize, entries_change_while_the_table_does, .timeout = 120)
+Test(resize, entries_change_while_the_table_does)
 {
 	pthread_t threads[NR_GUESTS + 1];
 	struct test_random random = {1};
