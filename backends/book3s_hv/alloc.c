@@ -49,8 +49,7 @@ static void flush(struct hpt_mmu *mmu)
  */
 static void retire(struct hpt_mmu *mmu, struct hpt *hpt)
 {
-	hpt_publish(mmu, NULL);
-	glni_synchronize();
+	glni_hpt_withdraw(mmu);
 	flush(mmu);
 	glni_hpt_collect_quiet(mmu, hpt);
 }
@@ -64,7 +63,7 @@ static void install(struct hpt_mmu *mmu, struct hpt *hpt)
 	gln_fetch_add_relaxed(&mmu->mmio_generation, 1);
 	if (mmu->set_table)
 		mmu->set_table(mmu->ctx, hpt_table_word(mmu, hpt));
-	hpt_publish(mmu, hpt);
+	glni_hpt_bring_back(mmu, hpt);
 }
 
 /*
@@ -73,6 +72,7 @@ static void install(struct hpt_mmu *mmu, struct hpt *hpt)
  */
 static void install_first(struct hpt_mmu *mmu, struct hpt *hpt)
 {
+	glni_hpt_withdraw(mmu);
 	flush(mmu);
 	install(mmu, hpt);
 }

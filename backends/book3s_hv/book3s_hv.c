@@ -68,7 +68,8 @@ static bool params_are_valid(const struct gln_hpt_params *params)
 {
 	return params->isa <= GLN_HPT_ISA_3_0 &&
 	       !(params->flags & ~GLN_HPT_VRMA) &&
-	       hpt_order_is_valid(params->default_order) && params->tlbie &&
+	       hpt_order_is_valid(params->default_order) &&
+	       hpt_order_is_valid(params->max_order) && params->tlbie &&
 	       params->flush_all;
 }
 
@@ -78,6 +79,7 @@ static void mmu_set(struct hpt_mmu *mmu, const struct gln_hpt_params *params)
 	mmu->isa = params->isa;
 	mmu->flags = params->flags;
 	mmu->default_order = params->default_order;
+	mmu->max_order = params->max_order;
 	if (params->host)
 		mmu->host = *params->host;
 	mmu->tlbie = params->tlbie;
@@ -126,6 +128,8 @@ int gln_hpt_create(const struct gln_hpt_params *theirs,
 		return -EINVAL;
 	if (!params.default_order)
 		params.default_order = GLN_HPT_ORDER_DEFAULT;
+	if (!params.max_order)
+		params.max_order = GLN_HPT_ORDER_MAX;
 	if (!params_are_valid(&params))
 		return -EINVAL;
 

@@ -83,50 +83,81 @@ static uint64_t nr_entries(const struct hpt *hpt, const struct hpt_slot *slot,
 	return gln_min(gln_min(in_slot, in_segment), hpt->group_mask + 1);
 }
 
+static uint64_t index_of(const struct hpt *hpt, const struct vrma_size *size,
+			 uint64_t addr)
+{
+	const uint64_t hash = gln_hpt_hash(VRMA_SLB | size->slb, addr);
+
+	return (hash & hpt->group_mask) * GLN_HPT_GROUP_ENTRIES + VRMA_PLACE;
+}
+
 /* Map the page at @addr. */
 static int64_t enter(struct hpt_mmu *mmu, const struct hpt *hpt,
 		     const struct vrma_size *size, uint64_t addr)
 {
-	const uint64_t slb = VRMA_SLB | size->slb;
-	const uint64_t group = gln_hpt_hash(slb, addr) & hpt->group_mask;
 	struct gln_hpte entry;
 	uint64_t index;
 	int64_t code;
 
 	gln_hpte_encode((struct gln_hpte_size){size->shift, size->shift},
 			&entry);
-	entry.v |= gln_hpt_vpn(slb, addr) | GLN_HPTE_V_BOLTED;
+	entry.v |= gln_hpt_vpn(VRMA_SLB | size->slb, addr) | GLN_HPTE_V_BOLTED;
 	entry.r |= addr | GLN_HPTE_R_R | GLN_HPTE_R_C | GLN_HPTE_R_M;
 
 	glni_read_lock();
-	code = glni_hpt_enter(mmu, NULL, GLN_H_EXACT,
-			      group * GLN_HPT_GROUP_ENTRIES + VRMA_PLACE, entry,
-			      &index);
+	code = glni_hpt_enter(mmu, NULL, GLN_H_EXACT, index_of(hpt, size, addr),
+			      entry, &index);
 	glni_read_unlock();
 	return code;
 }
 
 /*
- * A place that is taken was restored from a stream, before the guest first ran
- * here, and is the same. What cannot be mapped otherwise ends the area, as long
- * as there is one.
+ * Map with pages of this size, and say how many. A place that is taken was
+ * restored from a stream, before the guest first ran here, and is the same.
  */
-int glni_hpt_map_vrma(struct hpt_mmu *mmu)
+static uint64_t map(struct hpt_mmu *mmu, const struct hpt *hpt,
+		    const struct vrma_size *size, uint64_t nr)
 {
-	const struct hpt *const hpt = hpt_table(mmu);
-	struct hpt_slot *const slot = slot_at_0(mmu);
-	const struct vrma_size *size;
-	uint64_t nr;
+	uint64_t i;
 
-	if (!slot)
-		return -EINVAL;
-	size = choose_size(mmu, slot);
-	nr = nr_entries(hpt, slot, size->shift);
-	for (uint64_t i = 0; i < nr; i++) {
+	for (i = 0; i < nr; i++) {
 		const int64_t code = enter(mmu, hpt, size, i << size->shift);
 
 		if (code != GLN_H_SUCCESS && code != GLN_H_PTEG_FULL)
-			return i ? 0 : -EINVAL;
+			break;
 	}
-	return 0;
+	return i;
+}
+
+static void unmap(struct hpt_mmu *mmu, struct hpt *hpt,
+		  const struct vrma_size *size, uint64_t nr)
+{
+	for (uint64_t i = 0; i < nr; i++) {
+		struct hpt_hold hold = glni_hpt_hold(
+			hpt, index_of(hpt, size, i << size->shift));
+
+		glni_hpt_clear(mmu, &hold);
+	}
+}
+
+/*
+ * A page in the middle that cannot be mapped so large may be in smaller ones:
+ * then all are. Where even the smallest will not do, the area ends.
+ */
+int glni_hpt_map_vrma(struct hpt_mmu *mmu)
+{
+	struct hpt *const hpt = hpt_table(mmu);
+	struct hpt_slot *const slot = slot_at_0(mmu);
+	const struct vrma_size *size;
+
+	if (!slot)
+		return -EINVAL;
+	for (size = choose_size(mmu, slot);; size++) {
+		const uint64_t nr = nr_entries(hpt, slot, size->shift);
+		const uint64_t mapped = map(mmu, hpt, size, nr);
+
+		if (mapped == nr || size == &sizes[NR_SIZES - 1])
+			return mapped ? 0 : -EINVAL;
+		unmap(mmu, hpt, size, mapped);
+	}
 }

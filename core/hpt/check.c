@@ -177,10 +177,13 @@ int glni_hpt_op_check(struct gln_backend *be, const char **why)
 	if (!check.hpt)
 		return 0;
 	glni_hpt_drain(mmu);
+	/* Who copies ahead has the lock while he holds an entry. */
+	gln_plat_mutex_lock(&mmu->lock);
 	/* What looks pages up is used to one. */
 	glni_read_lock();
 	right = table_is_right(mmu, &check);
 	glni_read_unlock();
+	gln_plat_mutex_unlock(&mmu->lock);
 	if (!right)
 		*why = check.why;
 	return right ? 0 : -EIO;

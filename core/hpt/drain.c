@@ -29,14 +29,26 @@ static uint64_t noted_in(const struct hpt_hold *hold)
 	return (guest | (hold_is_linked(hold) ? hpte_r(hold->entry) : 0)) & RC;
 }
 
+static bool same_size(struct gln_hpte a, struct gln_hpte b)
+{
+	struct gln_hpte_size of_a, of_b;
+
+	return gln_hpte_decode(a.v, a.r, &of_a) &&
+	       gln_hpte_decode(b.v, b.r, &of_b) && of_a.base == of_b.base &&
+	       of_a.actual == of_b.actual;
+}
+
 /*
  * Was @hold's entry copied from @old, which has the place for that? Both are
- * held. V and a place in a table tell the page.
+ * held. V, its page sizes and a place in a table tell the page.
  */
 static bool is_copy_of(const struct hpt_hold *hold, const struct hpt_hold *old)
 {
+	const struct gln_hpte guest = glni_hold_guest(hold);
+	const struct gln_hpte before = glni_hold_guest(old);
+
 	return hold_is_used(old) && (old->v & GLN_HPTE_V_BOLTED) &&
-	       !((glni_hold_guest(hold).v ^ glni_hold_guest(old).v) & SAME_V);
+	       !((guest.v ^ before.v) & SAME_V) && same_size(guest, before);
 }
 
 /*
@@ -118,7 +130,7 @@ static void tell_page(struct hpt_mmu *mmu, const struct hpt_hold *old)
 	    !find_page(mmu, guest, size, &page))
 		return;
 	if (r & GLN_HPTE_R_C)
-		glni_hold_mark(old, guest, &page);
+		glni_hold_mark(guest, &page);
 	add_to_head(page.slot, page.head,
 		    (r & GLN_HPTE_R_R ? PAGE_R : 0) |
 			    (r & GLN_HPTE_R_C ? PAGE_C : 0));

@@ -12,28 +12,42 @@
 /** struct search - an address, and the entry that the guest made for it. */
 struct search {
 	struct hpt *hpt;
-	uint64_t want_v; /* B, AVPN, L */
+	uint64_t want_v;  /* B and AVPN */
+	uint64_t compare; /* what of V has to be so, and H */
 	unsigned int base_shift;
 	struct hpt_hold hold;
 	struct gln_hpte guest;
 	struct gln_hpte_size size;
 };
 
-/*
- * Whether an entry is for the address; of one that is not locked, a guess. L is
- * part of V; that a large entry's base page is the segment's, LP has to say:
- * one segment's address may look like another's (H-89).
- */
-static bool is_for(const struct search *search, struct gln_hpte entry,
-		   uint64_t h)
+/* AVPN begins with bit 23 of the address, at bit 7 of V. */
+enum { AVPN_FIRST_SHIFT = 23, AVPN_V_SHIFT = 7 };
+
+/* Bits of V that tell addresses of this page size apart; below they are
+ * anything. */
+static uint64_t compared_bits(unsigned int base_shift)
 {
-	struct gln_hpte_size size;
+	uint64_t bits = GLN_HPTE_V_COMPARE;
+
+	if (base_shift > AVPN_FIRST_SHIFT)
+		bits &= ~((UINT64_C(1)
+			   << (base_shift - AVPN_FIRST_SHIFT + AVPN_V_SHIFT)) -
+			  1);
+	return bits | GLN_HPTE_V_SECONDARY;
+}
+
+/*
+ * Whether an entry is for the address; of one that is not locked, a guess. That
+ * its base page is the segment's, L and LP have to say: one segment's address
+ * may look like another's (H-89).
+ */
+static bool is_for(struct search *search, struct gln_hpte entry, uint64_t h)
+{
 
 	return (entry.v & (GLN_HPTE_V_VALID | GLN_HPTE_V_ABSENT)) &&
-	       (entry.v & (GLN_HPTE_V_COMPARE | GLN_HPTE_V_SECONDARY)) ==
-		       (search->want_v | h) &&
-	       gln_hpte_decode(entry.v, entry.r, &size) &&
-	       size.base == search->base_shift;
+	       (entry.v & search->compare) == (search->want_v | h) &&
+	       gln_hpte_decode(entry.v, entry.r, &search->size) &&
+	       search->size.base == search->base_shift;
 }
 
 /* Like a guess, but the entry is held: the guest's own R decides. */
@@ -41,8 +55,7 @@ static bool hold_if_right(struct search *search, uint64_t index, uint64_t h)
 {
 	search->hold = glni_hpt_hold(search->hpt, index);
 	search->guest = glni_hold_guest(&search->hold);
-	if (is_for(search, search->guest, h) &&
-	    gln_hpte_decode(search->guest.v, search->guest.r, &search->size))
+	if (is_for(search, search->guest, h))
 		return true;
 	hold_release(&search->hold);
 	return false;
@@ -58,9 +71,8 @@ static bool search_group(struct search *search, uint64_t group, uint64_t h)
 		const struct gln_hpte seen =
 			hpt_entry(search->hpt, hpte_v(entry), hpte_r(entry));
 
-		/* A guess from V alone: R may be changing. */
-		if ((seen.v & (GLN_HPTE_V_COMPARE | GLN_HPTE_V_SECONDARY)) ==
-			    (search->want_v | h) &&
+		/* A guess: R, which has B since ISA 3.0, may be changing. */
+		if ((seen.v & search->compare) == (search->want_v | h) &&
 		    hold_if_right(search, first + i, h))
 			return true;
 	}
@@ -71,8 +83,8 @@ static bool find_entry(struct search *search, const struct gln_hpt_fault *fault)
 {
 	const uint64_t hash = gln_hpt_hash(fault->slb, fault->ea);
 
-	search->want_v =
-		gln_hpt_vpn(fault->slb, fault->ea) & GLN_HPTE_V_COMPARE;
+	search->compare = compared_bits(search->base_shift);
+	search->want_v = gln_hpt_vpn(fault->slb, fault->ea) & search->compare;
 	if (search->hpt->isa != GLN_HPT_ISA_2_07)
 		search->want_v &= HPTE_V_3_0 | GLN_HPTE_V_B;
 	return search_group(search, hash, 0) ||
@@ -160,12 +172,11 @@ static void relax_valid(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
 			struct search *search, const struct hpt_page *page,
 			uint64_t r)
 {
-	struct gln_hpte real =
-		glni_hold_invalidate(mmu, vcpu, &search->hold, false);
+	struct gln_hpte real = glni_hold_invalidate(mmu, vcpu, &search->hold);
 	const uint64_t noted = real.r & (GLN_HPTE_R_R | GLN_HPTE_R_C);
 
 	if (noted & GLN_HPTE_R_C)
-		glni_hold_mark(&search->hold, search->guest, page);
+		glni_hold_mark(search->guest, page);
 	if (noted & ~search->guest.r)
 		glni_hold_noted(mmu, &search->hold);
 	glni_rev_or_rc(search->hold.hpt, search->hold.index, true, noted);
@@ -182,7 +193,7 @@ static void relax_valid(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
 static void forget_refusal(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
 			   const struct hpt_hold *hold)
 {
-	const struct gln_hpt_tlbie op = glni_hold_tlbie(mmu, hold, false);
+	const struct gln_hpt_tlbie op = glni_hold_tlbie(mmu, hold);
 
 	glni_hpt_tlbie(mmu, vcpu, &op, 1);
 }
@@ -246,6 +257,8 @@ static int fault_found(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
 		return GLN_FAULT_RETRY;
 	case WHERE_NOWHERE:
 	default:
+		/* The slot may have gone since: told as a device, it is one. */
+		glni_hold_set_absent(&search->hold, search->guest, true);
 		hold_release(&search->hold);
 		fault->gpa = begin | (fault->ea & in_page);
 		return GLN_FAULT_MMIO;

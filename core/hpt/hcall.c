@@ -9,7 +9,6 @@
 #include "core/base/errno.h"
 #include "core/base/memory.h"
 #include "core/hpt/real.h"
-#include "core/hpt/resize.h"
 
 #define RC (GLN_HPTE_R_R | GLN_HPTE_R_C)
 
@@ -59,7 +58,6 @@ static int64_t hold_wanted(const struct call *call, uint64_t flags,
 	if (index >= call->hpt->nr_entries)
 		return GLN_H_PARAMETER;
 	*hold = glni_hpt_hold(call->hpt, index);
-	hold_settle(hold);
 	if (!is_wanted(hold, flags, avpn)) {
 		hold_release(hold);
 		return GLN_H_NOT_FOUND;
@@ -80,8 +78,7 @@ static int64_t h_remove(const struct call *call)
 	if (code)
 		return code;
 	if (hold_is_linked(&hold))
-		glni_hold_expel(call->mmu, call->vcpu, &hold, &page,
-				flags & GLN_H_LOCAL);
+		glni_hold_expel(call->mmu, call->vcpu, &hold, &page);
 
 	const struct gln_hpte told = shown(&hold);
 
@@ -143,7 +140,7 @@ static void bulk_finish(const struct call *call, struct bulk *bulk)
 		bulk->guest[i] = glni_hold_guest(hold);
 		if (!bulk->is_linked[i])
 			continue;
-		ops[nr_ops++] = glni_hold_tlbie(call->mmu, hold, false);
+		ops[nr_ops++] = glni_hold_tlbie(call->mmu, hold);
 		glni_hold_break(hold);
 	}
 	if (nr_ops)
@@ -185,7 +182,6 @@ static void bulk_one(const struct call *call, struct bulk *bulk, size_t pair)
 	struct hpt_hold hold;
 
 	bulk_hold(call, bulk, request & BULK_INDEX, &hold);
-	hold_settle(&hold);
 	if (!is_wanted(&hold, flags, call->rets[2 * pair + 1])) {
 		hold_release(&hold);
 		answer_pair(call, pair, BULK_NOT_FOUND);
@@ -250,7 +246,7 @@ static uint64_t protect_bits(uint64_t flags)
  * it away. A fault gives it back (H-61).
  */
 static void protect_valid(const struct call *call, struct hpt_hold *hold,
-			  uint64_t bits, uint64_t flags)
+			  uint64_t bits)
 {
 	struct gln_hpte real =
 		hpt_entry(hold->hpt, hold->v, hpte_r(hold->entry));
@@ -260,14 +256,9 @@ static void protect_valid(const struct call *call, struct hpt_hold *hold,
 		r = hpt_read_only(r);
 	if (!((r ^ real.r) & ~RC))
 		return;
-	real = glni_hold_invalidate(call->mmu, call->vcpu, hold,
-				    flags & GLN_H_LOCAL);
+	real = glni_hold_invalidate(call->mmu, call->vcpu, hold);
 	real.r = (r & ~RC) | (real.r & RC);
-	real.v |= GLN_HPTE_V_VALID;
-	real.v &= ~GLN_HPTE_V_ABSENT;
-	real = hpte_to_memory(hold->hpt->isa, real);
-	hpte_set_r(hold->entry, real.r);
-	hold->v = real.v;
+	glni_hold_make_valid(hold, real);
 }
 
 static int64_t h_protect(const struct call *call)
@@ -286,7 +277,7 @@ static int64_t h_protect(const struct call *call)
 
 	guest.r = (guest.r & ~PROTECT_MASK) | bits;
 	if (hold_is_linked(&hold)) {
-		protect_valid(call, &hold, bits, flags);
+		protect_valid(call, &hold, bits);
 	} else if (glni_hold_is_mmio(&hold)) {
 		glni_hpt_mmio_changed(call->mmu);
 	}
@@ -307,7 +298,6 @@ static void read_one(const struct call *call, uint64_t index, uint64_t *told)
 	if (hpte_v(entry) & any) {
 		struct hpt_hold hold = glni_hpt_hold(call->hpt, index);
 
-		hold_settle(&hold);
 		if (hold_is_used(&hold))
 			guest = shown(&hold);
 		hold_release(&hold);
@@ -333,7 +323,7 @@ static int64_t h_read(const struct call *call)
 static void clear_ref_valid(const struct call *call, struct hpt_hold *hold,
 			    const struct hpt_page *page)
 {
-	const struct gln_hpt_tlbie op = glni_hold_tlbie(call->mmu, hold, false);
+	const struct gln_hpt_tlbie op = glni_hold_tlbie(call->mmu, hold);
 
 	if (!(hpte_r(hold->entry) & GLN_HPTE_R_R))
 		return;
@@ -376,17 +366,12 @@ static int64_t h_clear_mod(const struct call *call)
 	guest = glni_hold_guest(&hold);
 	call->rets[0] = guest.r;
 	if (hold_is_linked(&hold)) {
-		real = glni_hold_invalidate(call->mmu, call->vcpu, &hold,
-					    false);
+		real = glni_hold_invalidate(call->mmu, call->vcpu, &hold);
 		call->rets[0] |= real.r & RC;
 		if (real.r & GLN_HPTE_R_C)
-			glni_hold_mark(&hold, guest, &page);
+			glni_hold_mark(guest, &page);
 		real.r &= ~GLN_HPTE_R_C;
-		real.v &= ~GLN_HPTE_V_ABSENT;
-		real.v |= GLN_HPTE_V_VALID;
-		real = hpte_to_memory(hold.hpt->isa, real);
-		hpte_set_r(hold.entry, real.r);
-		hold.v = real.v;
+		glni_hold_make_valid(&hold, real);
 	}
 	glni_rev_set_guest(hold.hpt, hold.index, hold_is_linked(&hold),
 			   guest.r & ~GLN_HPTE_R_C);

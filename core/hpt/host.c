@@ -50,43 +50,30 @@ static void expel_all(struct hpt_mmu *mmu, struct hpt *hpt,
 		const bool is_of = glni_hold_is_of(&hold, page);
 
 		if (is_of)
-			glni_hold_expel(mmu, NULL, &hold, page, false);
+			glni_hold_expel(mmu, NULL, &hold, page);
 		hold_release(&hold);
 		if (GLN_BREAK_KEEP_RMAP && !is_of)
 			break;
 	}
 }
 
-uint64_t glni_hpt_first_page(const struct hpt_slot *slot, gln_gfn first)
-{
-	const struct gln_backend_slot *const face = slot->face;
-	/* Relaxed: who set it was in a section that is over. */
-	const uint64_t max_shift = gln_load_relaxed(&slot->max_shift);
-	const uint64_t page = first - face->base;
-
-	if (max_shift <= face->page_shift)
-		return page;
-	/* Large pages are aligned where the guest has them. */
-	first &= ~((UINT64_C(1) << (max_shift - face->page_shift)) - 1);
-	return first > face->base ? first - face->base : 0;
-}
-
 /* Sizes of pages that may begin before the page of a slot that they reach. */
 static const unsigned int large_shifts[] = {16, 24, 34};
 
-enum { NR_LARGE = sizeof(large_shifts) / sizeof(large_shifts[0]) };
+_Static_assert(sizeof(large_shifts) / sizeof(large_shifts[0]) ==
+		       HPT_LARGE_SIZES,
+	       "one for each");
 
-/* Where large pages would begin that reach page @page of a slot from before. */
-static unsigned int find_bases(const struct hpt_slot *slot, uint64_t page,
-			       uint64_t *bases)
+unsigned int glni_hpt_find_bases(const struct hpt_slot *slot, uint64_t page,
+				 uint64_t *bases)
 {
 	const struct gln_backend_slot *const face = slot->face;
 	/* Relaxed: who set it was in a section that is over. */
 	const uint64_t max_shift = gln_load_relaxed(&slot->max_shift);
 	unsigned int nr = 0;
 
-	for (unsigned int i = 0; i < NR_LARGE && large_shifts[i] <= max_shift;
-	     i++) {
+	for (unsigned int i = 0;
+	     i < HPT_LARGE_SIZES && large_shifts[i] <= max_shift; i++) {
 		const uint64_t in_page =
 			(face->base + page) &
 			((UINT64_C(1) << large_shifts[i] >> face->page_shift) -
@@ -112,12 +99,12 @@ static void unmap_pages(struct hpt_mmu *mmu, struct hpt_slot *slot,
 {
 	struct hpt *const hpt = hpt_table(mmu);
 	const uint64_t first = range.first - slot->face->base;
-	uint64_t bases[NR_LARGE];
+	uint64_t bases[HPT_LARGE_SIZES];
 	unsigned int nr_bases;
 
 	if (!hpt)
 		return;
-	nr_bases = find_bases(slot, first, bases);
+	nr_bases = glni_hpt_find_bases(slot, first, bases);
 	for (unsigned int i = 0; i < nr_bases; i++)
 		unmap_page(mmu, hpt, slot, bases[i]);
 	for (uint64_t page = first; page < first + range.count; page++)
@@ -133,62 +120,66 @@ void glni_hpt_op_unmap(struct gln_backend *be, struct gln_backend_slot *face,
 	unmap_pages(mmu, face->priv, range);
 }
 
-/* What a chain's entries and its head know of use; and they forget it. */
-static bool take_young(struct hpt *hpt, const struct hpt_page *page)
+/* R of a held entry, if it is set, becomes the guest's. */
+static bool take_r(struct hpt_mmu *mmu, const struct hpt_hold *hold)
 {
-	struct hpt_hold hold;
-	uint64_t first, index, head;
-	bool is_young = false;
+	const bool is_young = hpte_r(hold->entry) & GLN_HPTE_R_R;
+
+	if (!is_young)
+		return false;
+	if (!(glni_hold_guest(hold).r & GLN_HPTE_R_R))
+		glni_hold_noted(mmu, hold);
+	hpte_clear_r(hold->entry);
+	glni_rev_or_rc(hold->hpt, hold->index, true, GLN_HPTE_R_R);
+	return true;
+}
+
+static uint64_t nr_mapped(const struct hpt_hold *hold,
+			  const struct gln_backend_slot *face)
+{
+	const struct gln_hpte guest = glni_hold_guest(hold);
+	struct gln_hpte_size size;
+
+	return gln_hpte_decode(guest.v, guest.r, &size)
+		       ? hpt_size_pages(face, size)
+		       : 1;
+}
+
+/*
+ * How many pages from this one on its entries, and its head, know to be used;
+ * and they forget it. A chain that changes meanwhile is looked at as far as it
+ * holds still.
+ */
+static uint64_t take_young(struct hpt_mmu *mmu, struct hpt *hpt,
+			   const struct hpt_page *page)
+{
+	uint64_t index, head, nr_young, left = hpt->nr_entries;
 
 	/* Relaxed: a hint. Most pages are old. */
 	if (!(gln_load_relaxed(page->head) & (PAGE_PRESENT | PAGE_R)))
-		return false;
+		return 0;
 	head = page_lock(page->head);
-	is_young = head & PAGE_R;
 	page_unlock(page->head, head & ~PAGE_R);
-	if (!peek(page->head, &first))
-		return is_young;
+	nr_young = head & PAGE_R ? 1 : 0;
+	if (!peek(page->head, &index))
+		return nr_young;
 
-	index = first;
 	do {
-		hold = glni_hpt_hold(hpt, index);
+		const struct hpt_hold hold = glni_hpt_hold(hpt, index);
+
 		if (!glni_hold_is_of(&hold, page)) {
-			/* Somebody changes the chain: that is use enough. */
 			hold_release(&hold);
-			return true;
+			break;
 		}
-		if (hpte_r(hold.entry) & GLN_HPTE_R_R) {
-			hpte_clear_r(hold.entry);
-			glni_rev_or_rc(hpt, index, true, GLN_HPTE_R_R);
-			is_young = true;
-		}
+		if (take_r(mmu, &hold))
+			nr_young = gln_max(nr_young,
+					   nr_mapped(&hold, page->slot->face));
 		head = page_lock(page->head);
 		index = glni_rev_next(hpt, index);
 		page_unlock(page->head, head);
 		hold_release(&hold);
-	} while (index != (head & PAGE_HEAD));
-	return is_young;
-}
-
-/* Pages of a large page that are in [page, end): all as young as the first. */
-static uint64_t nr_covered(const struct hpt_slot *slot, struct hpt *hpt,
-			   const struct hpt_page *at, uint64_t end)
-{
-	const uint64_t page = at->gfn - slot->face->base;
-	struct gln_hpte_size size;
-	struct gln_hpte guest;
-	struct hpt_hold hold;
-	uint64_t index, nr = 1;
-
-	if (!peek(at->head, &index))
-		return 1;
-	hold = glni_hpt_hold(hpt, index);
-	guest = glni_hold_guest(&hold);
-	if (glni_hold_is_of(&hold, at) &&
-	    gln_hpte_decode(guest.v, guest.r, &size))
-		nr = hpt_size_pages(slot->face, size);
-	hold_release(&hold);
-	return gln_min(nr, end - page);
+	} while (index != (head & PAGE_HEAD) && --left);
+	return nr_young;
 }
 
 /*
@@ -196,6 +187,7 @@ static uint64_t nr_covered(const struct hpt_slot *slot, struct hpt *hpt,
  * @counted are.
  */
 struct ageing {
+	struct hpt_mmu *mmu;
 	struct hpt *hpt;
 	struct hpt_slot *slot;
 	uint64_t counted;
@@ -208,35 +200,36 @@ static void age_page(struct ageing *ageing, uint64_t page)
 {
 	const struct hpt_page at =
 		hpt_page_of(ageing->slot, ageing->slot->face->base + page);
+	const uint64_t end = gln_min(
+		page + take_young(ageing->mmu, ageing->hpt, &at), ageing->end);
 	const uint64_t first = gln_max(page, ageing->counted);
-	uint64_t covered;
 
-	if (!take_young(ageing->hpt, &at))
+	if (end <= first)
 		return;
-	covered =
-		page + nr_covered(ageing->slot, ageing->hpt, &at, ageing->end);
-	if (covered <= first)
-		return;
-	ageing->nr_young += covered - first;
-	ageing->counted = covered;
+	ageing->nr_young += end - first;
+	ageing->counted = end;
 }
 
 void glni_hpt_op_age(struct gln_backend *be, struct gln_backend_slot *face,
 		     struct gln_range range, uint64_t *nr_young)
 {
 	const uint64_t begin = range.first - face->base;
+	struct hpt_mmu *const mmu = hpt_mmu_of(be);
 	struct ageing ageing = {
-		.hpt = hpt_table(hpt_mmu_of(be)),
+		.mmu = mmu,
 		.slot = face->priv,
 		.counted = begin,
 		.end = begin + range.count,
 	};
-	uint64_t bases[NR_LARGE];
+	uint64_t bases[HPT_LARGE_SIZES];
 	unsigned int nr_bases;
 
+	/* What the table before says of use counts, and it must not go. */
+	glni_hpt_drain(mmu);
+	ageing.hpt = hpt_table(mmu);
 	if (!ageing.hpt)
 		return;
-	nr_bases = find_bases(ageing.slot, begin, bases);
+	nr_bases = glni_hpt_find_bases(ageing.slot, begin, bases);
 	for (unsigned int i = 0; i < nr_bases; i++)
 		age_page(&ageing, bases[i]);
 	for (uint64_t page = begin; page < ageing.end; page++)
@@ -324,8 +317,6 @@ int glni_hpt_op_vcpu_attach(struct gln_backend *be,
 	if (vcpu) {
 		vcpu->next = mmu->vcpus;
 		mmu->vcpus = vcpu;
-		/* Relaxed: the vCPU is told after this. */
-		gln_fetch_add_relaxed(&mmu->nr_vcpus, 1);
 	}
 	gln_plat_mutex_unlock(&mmu->lock);
 	face->priv = vcpu;
@@ -343,8 +334,6 @@ void glni_hpt_op_vcpu_detach(struct gln_backend *be,
 	while (*link != vcpu)
 		link = &(*link)->next;
 	*link = vcpu->next;
-	/* Relaxed: one that is left alone may do more by itself. */
-	gln_fetch_add_relaxed(&mmu->nr_vcpus, UINT64_MAX);
 	for (unsigned int i = 0; i < NR_HPT_COUNTS; i++)
 		/* Relaxed: figures. */
 		gln_fetch_add_relaxed(&mmu->own[i],

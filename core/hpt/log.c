@@ -6,15 +6,15 @@
  *		write faults, and the fault makes the page warm.
  *	warm	some entry may be written, and the page is in the slot's @watch.
  *		A harvest looks at C: changed, the page stays warm, since it
- *will be again; not changed, it becomes cold.
+ *		will be again; not changed, it becomes cold.
  *
  * So a harvest costs what was written since the last one and the one before,
  * not what is mapped, and a page that is written all the time faults once. When
  * a log starts every page becomes cold.
  *
  * C is believed only after its entry was invalidated (H-59): every warm page
- *is, in each harvest, so none is missed because hardware is late, whether vCPUs
- * run or not (H-72).
+ * is, in each harvest, so none is missed because hardware is late, whether
+ * vCPUs run or not (H-72).
  */
 #include "core/base/errno.h"
 #include "core/base/memory.h"
@@ -25,11 +25,9 @@
 enum {
 	/* Entries that are invalidated together. */
 	BATCH = 32,
-	/* Pages looked at in one section: some milliseconds. */
+	/* Pages looked at in one section: some milliseconds, if each has few
+	 * entries. */
 	SECTION_PAGES = 8192,
-	/* How often a chain may change under our hands before it has to wait.
-	 */
-	MAX_TRIES = 16,
 };
 
 /**
@@ -68,7 +66,7 @@ static void settle(struct sweep *sweep, unsigned int i)
 		return;
 	if (hpt_is_writable(real.r))
 		glni_hpt_watch(&sweep->page[i]);
-	glni_hold_mark(hold, sweep->guest[i], &sweep->page[i]);
+	glni_hold_mark(sweep->guest[i], &sweep->page[i]);
 	glni_hpt_count(sweep->mmu, NULL, HPT_DIRTY, 1);
 }
 
@@ -80,7 +78,7 @@ static void settle_all(struct sweep *sweep)
 	if (!sweep->nr)
 		return;
 	for (unsigned int i = 0; i < sweep->nr; i++) {
-		ops[i] = glni_hold_tlbie(sweep->mmu, &sweep->hold[i], false);
+		ops[i] = glni_hold_tlbie(sweep->mmu, &sweep->hold[i]);
 		early[i] = GLN_BREAK_EARLY_C ? hpte_r(sweep->hold[i].entry) : 0;
 		glni_hold_break(&sweep->hold[i]);
 	}
@@ -121,40 +119,32 @@ static void keep_or_release(struct sweep *sweep, const struct hpt_hold *hold,
 }
 
 /*
- * Once around a page's chain. What we hold cannot leave it, so the end is where
- * it began, or where it begins by then. False if somebody changed it.
+ * Once around a page's chain, as it is. Only an entry that leaves it can make
+ * us miss others: it may come back at the end, and we go on from there. Whoever
+ * takes one out watches the page again (glni_hold_unlink()), so what is missed
+ * is the next harvest's. More turns than the table has entries means the same.
  */
-static bool sweep_chain(struct sweep *sweep, const struct hpt_page *page)
+static void sweep_page(struct sweep *sweep, const struct hpt_page *page)
 {
 	/* Relaxed: a hint; each entry is held and looked at. */
 	uint64_t head = gln_load_relaxed(page->head);
 	uint64_t index = head & PAGE_HEAD;
+	uint64_t left = sweep->hpt->nr_entries;
 
 	if (!(head & PAGE_PRESENT))
-		return true;
+		return;
 	do {
 		const struct hpt_hold hold = hold_next(sweep, index);
 
 		if (!glni_hold_is_of(&hold, page)) {
 			hold_release(&hold);
-			settle_all(sweep);
-			return false;
+			return;
 		}
 		head = page_lock(page->head);
 		index = glni_rev_next(sweep->hpt, index);
 		page_unlock(page->head, head);
 		keep_or_release(sweep, &hold, page);
-	} while (index != (head & PAGE_HEAD));
-	return true;
-}
-
-/* A chain that does not hold still stays warm: the next harvest looks again. */
-static void sweep_page(struct sweep *sweep, const struct hpt_page *page)
-{
-	for (unsigned int i = 0; i < MAX_TRIES; i++)
-		if (sweep_chain(sweep, page))
-			return;
-	glni_hpt_watch(page);
+	} while (index != (head & PAGE_HEAD) && --left);
 }
 
 /*
@@ -257,30 +247,45 @@ static uint64_t collect_some(struct hpt_mmu *mmu, struct hpt *hpt,
 	return taken.next_page;
 }
 
-int glni_hpt_op_collect(struct gln_backend *be, struct gln_backend_slot *face,
-			struct gln_range range)
+/*
+ * The same in a section of its own. While somebody changes the table, wait for
+ * it: what was noted before may still be in there.
+ */
+static uint64_t collect_in_turn(struct hpt_mmu *mmu, struct hpt_slot *slot,
+				uint64_t first, uint64_t end)
 {
-	struct hpt_mmu *const mmu = hpt_mmu_of(be);
-	struct hpt_slot *const slot = face->priv;
-	const uint64_t end = range.first - face->base + range.count;
-	uint64_t next = glni_hpt_first_page(slot, range.first);
+	uint64_t next = first;
 
-	while (next < end) {
+	while (next == first && first < end) {
 		struct hpt *hpt;
-		bool is_drained;
 
 		/* What a table before this one still has comes first. */
 		glni_hpt_drain(mmu);
 		glni_read_lock();
 		hpt = hpt_table(mmu);
-		is_drained = !hpt_is_draining(mmu);
-		/* Who changes the table collects what was in it. */
-		if (!hpt)
-			next = end;
-		else if (is_drained)
-			next = collect_some(mmu, hpt, slot, next, end);
+		if (hpt && !hpt_is_draining(mmu))
+			next = collect_some(mmu, hpt, slot, first, end);
 		glni_read_unlock();
+		if (!hpt && !glni_hpt_wait_for_table(mmu))
+			return end;
 	}
+	return next;
+}
+
+int glni_hpt_op_collect(struct gln_backend *be, struct gln_backend_slot *face,
+			struct gln_range range)
+{
+	struct hpt_mmu *const mmu = hpt_mmu_of(be);
+	struct hpt_slot *const slot = face->priv;
+	const uint64_t first = range.first - face->base;
+	const uint64_t end = first + range.count;
+	uint64_t bases[HPT_LARGE_SIZES];
+	const unsigned int nr_bases = glni_hpt_find_bases(slot, first, bases);
+
+	for (unsigned int i = 0; i < nr_bases; i++)
+		collect_in_turn(mmu, slot, bases[i], bases[i] + 1);
+	for (uint64_t next = first; next < end;)
+		next = collect_in_turn(mmu, slot, next, end);
 	return 0;
 }
 

@@ -32,10 +32,15 @@ static void free_in_turn(void *ctx, void *what, size_t bytes)
 
 int glni_hpt_memory_init(struct hpt_mmu *mmu, const struct gln_allocator *from)
 {
-	const int err = gln_plat_mutex_init(&mmu->memory.lock);
+	int err = gln_plat_mutex_init(&mmu->memory.lock);
 
 	if (err)
 		return err;
+	err = gln_plat_mutex_init(&mmu->change);
+	if (err) {
+		gln_plat_mutex_fini(&mmu->memory.lock);
+		return err;
+	}
 	mmu->memory.from = *from;
 	mmu->allocator = (struct gln_allocator){alloc_in_turn, free_in_turn,
 						&mmu->memory};
@@ -44,7 +49,31 @@ int glni_hpt_memory_init(struct hpt_mmu *mmu, const struct gln_allocator *from)
 
 void glni_hpt_memory_fini(struct hpt_mmu *mmu)
 {
+	gln_plat_mutex_fini(&mmu->change);
 	gln_plat_mutex_fini(&mmu->memory.lock);
+}
+
+void glni_hpt_withdraw(struct hpt_mmu *mmu)
+{
+	gln_plat_mutex_lock(&mmu->change);
+	hpt_publish(mmu, NULL);
+	glni_synchronize();
+}
+
+void glni_hpt_bring_back(struct hpt_mmu *mmu, struct hpt *hpt)
+{
+	hpt_publish(mmu, hpt);
+	gln_plat_mutex_unlock(&mmu->change);
+}
+
+bool glni_hpt_wait_for_table(struct hpt_mmu *mmu)
+{
+	bool is_there;
+
+	gln_plat_mutex_lock(&mmu->change);
+	is_there = hpt_table(mmu);
+	gln_plat_mutex_unlock(&mmu->change);
+	return is_there;
 }
 
 bool glni_hpt_holds_slots(const struct hpt_mmu *mmu, unsigned int order)

@@ -8,7 +8,8 @@
  *   hypercall, fault	in a read-side section that began after the table was
  *			found ready; lock entries, then heads
  *   harvest, log start	one a slot; from heads to entries
- *   unmap, age		the VM's lock; faults of the slot are kept out
+ *   unmap		the VM's lock; faults of the slot are kept out
+ *   age		the VM's lock
  *   allocate, commit	the VM's lock; vCPUs are outside and no section that
  *			began before is left, so nobody is in the table
  *
@@ -139,11 +140,13 @@ struct hpt_memory {
  * @allocator:	one caller at a time, by @memory: no lock need be held.
  * @slots:	changed with the VM's lock and @lock; either lets read.
  * @slots_shift: log2 of the bytes of a slot's page; 0 before the first slot.
+ * @change:	held while @table is withdrawn; before @lock.
  * @lock:	of @vcpus, @own, @resize. After the VM's lock.
  * @own:	counted by nobody's vCPU, and by vCPUs that are gone.
  * @nr_streams:	streams that want to know what changes.
  * @stale:	while a table is copied ahead of a resize: one bit a group of
  *		the present table in which a bolted entry changed; or NULL.
+ * @max_order:	that a guest may ask for.
  * @vrma_due:	the VRMA is to be made before the next entry.
  */
 struct hpt_mmu {
@@ -151,6 +154,7 @@ struct hpt_mmu {
 	enum gln_hpt_isa isa;
 	uint32_t flags;
 	unsigned int default_order;
+	unsigned int max_order;
 	uint32_t lpid;
 	struct gln_mmu_host host;
 	struct gln_allocator allocator;
@@ -170,9 +174,9 @@ struct hpt_mmu {
 	_Atomic unsigned int slots_shift;
 	bool vrma_due;
 
+	struct gln_plat_mutex change;
 	struct gln_plat_mutex lock;
 	struct hpt_vcpu *vcpus;
-	gln_word nr_vcpus;
 	gln_word own[NR_HPT_COUNTS];
 	struct hpt_resize resize;
 };
@@ -183,6 +187,20 @@ struct hpt_mmu {
  */
 int glni_hpt_memory_init(struct hpt_mmu *mmu, const struct gln_allocator *from);
 void glni_hpt_memory_fini(struct hpt_mmu *mmu);
+
+/**
+ * glni_hpt_withdraw() - take the table from all who use it: nobody is in it
+ * when this returns, and who comes waits. glni_hpt_bring_back() - @hpt, the
+ * same or another, is the table.
+ *
+ * Context: the VM's lock is held; sleeps.
+ */
+void glni_hpt_withdraw(struct hpt_mmu *mmu);
+void glni_hpt_bring_back(struct hpt_mmu *mmu, struct hpt *hpt);
+
+/** glni_hpt_wait_for_table() - wait for who withdrew it. False: there is none.
+ */
+bool glni_hpt_wait_for_table(struct hpt_mmu *mmu);
 
 /** hpt_order_is_valid() - 18 to 46. */
 static inline bool hpt_order_is_valid(unsigned int order)

@@ -70,13 +70,8 @@ void glni_hpt_tlbie(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
 	glni_hpt_count(mmu, vcpu, HPT_TLBIES, nr);
 }
 
-/*
- * A guest that says it used a page on one CPU only may lie: what other CPUs
- * keep would outlive the entry, which the host then no longer finds. So it is
- * believed where there is no other.
- */
 struct gln_hpt_tlbie glni_hold_tlbie(const struct hpt_mmu *mmu,
-				     const struct hpt_hold *hold, bool is_local)
+				     const struct hpt_hold *hold)
 {
 	const struct gln_hpte entry =
 		hpt_entry(hold->hpt, hold->v, hpte_r(hold->entry));
@@ -84,8 +79,6 @@ struct gln_hpt_tlbie glni_hold_tlbie(const struct hpt_mmu *mmu,
 	return (struct gln_hpt_tlbie){
 		.rb = glni_hpt_rb(&entry, hold->index),
 		.lpid = mmu->lpid,
-		/* Relaxed: another vCPU's first entry flushes. */
-		.is_local = is_local && gln_load_relaxed(&mmu->nr_vcpus) == 1,
 	};
 }
 
@@ -97,9 +90,9 @@ void glni_hold_break(struct hpt_hold *hold)
 
 /* The entry is invalid from here on, and R and C are final. */
 struct gln_hpte glni_hold_invalidate(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
-				     struct hpt_hold *hold, bool is_local)
+				     struct hpt_hold *hold)
 {
-	const struct gln_hpt_tlbie op = glni_hold_tlbie(mmu, hold, is_local);
+	const struct gln_hpt_tlbie op = glni_hold_tlbie(mmu, hold);
 	const uint64_t early = GLN_BREAK_EARLY_C ? hpte_r(hold->entry) : 0;
 
 	glni_hold_break(hold);
@@ -108,13 +101,11 @@ struct gln_hpte glni_hold_invalidate(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
 			 GLN_BREAK_EARLY_C ? early : hpte_r(hold->entry));
 }
 
-void glni_hold_mark(const struct hpt_hold *hold, struct gln_hpte guest,
-		    const struct hpt_page *page)
+void glni_hold_mark(struct gln_hpte guest, const struct hpt_page *page)
 {
 	struct gln_backend_slot *const face = page->slot->face;
 	struct gln_hpte_size size;
 
-	(void)hold;
 	if (gln_hpte_decode(guest.v, guest.r, &size))
 		face->mark(face, page->gfn, hpt_size_pages(face, size));
 }
@@ -135,15 +126,19 @@ void glni_hold_unlink(struct hpt_hold *hold, const struct hpt_page *page,
 	if ((noted & GLN_HPTE_R_C) && keeps_c)
 		head |= PAGE_C;
 	page_unlock(page->head, head);
+	/*
+	 * Whoever walks this chain now may have gone on from here to its end,
+	 * if the entry is put back there: he missed the others.
+	 */
+	if (next != hold->index)
+		glni_hpt_watch(page);
 }
 
 void glni_hold_expel(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
-		     struct hpt_hold *hold, const struct hpt_page *page,
-		     bool is_local)
+		     struct hpt_hold *hold, const struct hpt_page *page)
 {
 	struct gln_hpte guest = glni_hold_guest(hold);
-	const struct gln_hpte real =
-		glni_hold_invalidate(mmu, vcpu, hold, is_local);
+	const struct gln_hpte real = glni_hold_invalidate(mmu, vcpu, hold);
 
 	glni_hold_retire(mmu, hold, page, guest, real.r);
 }
@@ -164,7 +159,7 @@ void glni_hold_retire(struct hpt_mmu *mmu, struct hpt_hold *hold,
 	const uint64_t noted = real_r & (GLN_HPTE_R_R | GLN_HPTE_R_C);
 
 	if (noted & GLN_HPTE_R_C)
-		glni_hold_mark(hold, guest, page);
+		glni_hold_mark(guest, page);
 	if (noted & ~guest.r)
 		glni_hold_noted(mmu, hold);
 	guest.r |= noted;
@@ -230,19 +225,19 @@ void glni_hold_drop(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
 	hold_release(hold);
 }
 
-void glni_hpt_expel(struct hpt_mmu *mmu, struct hpt_hold *hold, bool is_local)
+void glni_hpt_expel(struct hpt_mmu *mmu, struct hpt_hold *hold)
 {
 	struct hpt_page page;
 
 	glni_read_lock();
 	page = glni_hold_page(mmu, hold);
-	glni_hold_expel(mmu, NULL, hold, &page, is_local);
+	glni_hold_expel(mmu, NULL, hold, &page);
 	glni_read_unlock();
 }
 
-void glni_hpt_clear(struct hpt_mmu *mmu, struct hpt_hold *hold, bool is_local)
+void glni_hpt_clear(struct hpt_mmu *mmu, struct hpt_hold *hold)
 {
 	if (hold_is_linked(hold))
-		glni_hpt_expel(mmu, hold, is_local);
+		glni_hpt_expel(mmu, hold);
 	glni_hold_drop(mmu, NULL, hold);
 }

@@ -51,11 +51,11 @@ struct gln_hpte glni_hold_guest(const struct hpt_hold *hold);
  * what hardware noted goes to the guest's R, to the page's head and, if it is
  * C, to the log; out of the chain; absent. Still locked; hold->v says so.
  */
-void glni_hpt_expel(struct hpt_mmu *mmu, struct hpt_hold *hold, bool is_local);
+void glni_hpt_expel(struct hpt_mmu *mmu, struct hpt_hold *hold);
 
 /** glni_hpt_clear() - take an entry that is used away altogether; releases it.
  */
-void glni_hpt_clear(struct hpt_mmu *mmu, struct hpt_hold *hold, bool is_local);
+void glni_hpt_clear(struct hpt_mmu *mmu, struct hpt_hold *hold);
 
 /**
  * glni_hpt_enter() - H_ENTER.
@@ -105,7 +105,9 @@ void glni_hpt_op_unmap(struct gln_backend *be, struct gln_backend_slot *slot,
 void glni_hpt_op_age(struct gln_backend *be, struct gln_backend_slot *slot,
 		     struct gln_range range, uint64_t *nr_young);
 
-/** In the core alone: the table is being changed; wait for it, and call again.
+/**
+ * In the core alone: the table is being changed, or a slot is closed; wait for
+ * who does that, and call again.
  */
 #define HPT_H_TOO_HARD 9999
 

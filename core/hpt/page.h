@@ -2,9 +2,9 @@
 /*
  * page.h - the head of a guest page's chain: one word a page of a slot.
  *
- * Lock order: an entry, then the head of its page. Who comes from the head only
- * tries the entry, and starts over without the head's lock if it is taken
- * (H-65). Neither is held while anything sleeps (H-66).
+ * Lock order: an entry, then the head of its page. Who comes from the head
+ * looks which entry is first, without the lock, and begins with that (H-65).
+ * Neither is held while anything sleeps (H-66).
  *
  * A large page is in the chain of its first page only.
  */

@@ -190,10 +190,20 @@ void glni_hold_map(struct hpt_hold *hold, const struct hpt_page *page,
 		glni_hpt_watch(page);
 }
 
-void glni_hold_set_valid(struct hpt_hold *hold, struct gln_hpte real)
+static struct gln_hpte as_valid(struct hpt_hold *hold, struct gln_hpte real)
 {
 	real.v = (real.v & ~GLN_HPTE_V_ABSENT) | GLN_HPTE_V_VALID;
 	real = hpte_to_memory(hold->hpt->isa, real);
 	hold->v = real.v;
-	hpte_publish(hold->entry, real);
+	return real;
+}
+
+void glni_hold_make_valid(struct hpt_hold *hold, struct gln_hpte real)
+{
+	hpte_set_r(hold->entry, as_valid(hold, real).r);
+}
+
+void glni_hold_set_valid(struct hpt_hold *hold, struct gln_hpte real)
+{
+	hpte_publish(hold->entry, as_valid(hold, real));
 }

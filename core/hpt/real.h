@@ -122,7 +122,11 @@ bool glni_hpt_fits_slot(const struct hpt_slot *slot, struct gln_hpte_size size);
 void glni_hold_map(struct hpt_hold *hold, const struct hpt_page *page,
 		   struct gln_hpte guest, uint64_t real_r);
 
-/** glni_hold_set_valid() - a broken entry is valid again, and released. */
+/** glni_hold_make_valid() - a broken entry is to be valid when it is released.
+ */
+void glni_hold_make_valid(struct hpt_hold *hold, struct gln_hpte real);
+
+/** glni_hold_set_valid() - the same, and release it. */
 void glni_hold_set_valid(struct hpt_hold *hold, struct gln_hpte real);
 
 /** glni_hpt_stop_watching() - the slot's log is over; sleeps. */
@@ -136,8 +140,7 @@ bool glni_hpt_try_hold(struct hpt *hpt, uint64_t index, uint64_t bits,
 void glni_hpt_tlbie(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
 		    const struct gln_hpt_tlbie *ops, size_t nr);
 struct gln_hpt_tlbie glni_hold_tlbie(const struct hpt_mmu *mmu,
-				     const struct hpt_hold *hold,
-				     bool is_local);
+				     const struct hpt_hold *hold);
 
 /** glni_hold_break() - no longer valid, absent; what CPUs keep, they keep. */
 void glni_hold_break(struct hpt_hold *hold);
@@ -147,11 +150,10 @@ void glni_hold_break(struct hpt_hold *hold);
  * old format, with R and C as they ended up.
  */
 struct gln_hpte glni_hold_invalidate(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
-				     struct hpt_hold *hold, bool is_local);
+				     struct hpt_hold *hold);
 
 /** glni_hold_mark() - all that the entry maps was written. */
-void glni_hold_mark(const struct hpt_hold *hold, struct gln_hpte guest,
-		    const struct hpt_page *page);
+void glni_hold_mark(struct gln_hpte guest, const struct hpt_page *page);
 
 /** glni_hold_unlink() - out of its page's chain, which keeps what was noted. */
 void glni_hold_unlink(struct hpt_hold *hold, const struct hpt_page *page,
@@ -162,8 +164,7 @@ void glni_hold_retire(struct hpt_mmu *mmu, struct hpt_hold *hold,
 		      const struct hpt_page *page, struct gln_hpte guest,
 		      uint64_t real_r);
 void glni_hold_expel(struct hpt_mmu *mmu, struct hpt_vcpu *vcpu,
-		     struct hpt_hold *hold, const struct hpt_page *page,
-		     bool is_local);
+		     struct hpt_hold *hold, const struct hpt_page *page);
 
 /** glni_hold_set_absent() - the second doubleword of an absent entry. */
 void glni_hold_set_absent(struct hpt_hold *hold, struct gln_hpte guest,
@@ -174,11 +175,15 @@ void glni_hpt_mmio_changed(struct hpt_mmu *mmu);
 /** glni_hold_is_of() - is the entry in the chain of this page? */
 bool glni_hold_is_of(const struct hpt_hold *hold, const struct hpt_page *page);
 
+/** Pages may be larger than the slot's, in so many sizes. */
+enum { HPT_LARGE_SIZES = 3 };
+
 /**
- * glni_hpt_first_page() - the first page of a slot that an entry which reaches
- * page @first may be in the chain of.
+ * glni_hpt_find_bases() - pages of a slot before @page in whose chain an entry
+ * may be that reaches it. Returns how many.
  */
-uint64_t glni_hpt_first_page(const struct hpt_slot *slot, gln_gfn first);
+unsigned int glni_hpt_find_bases(const struct hpt_slot *slot, uint64_t page,
+				 uint64_t *bases);
 
 /** glni_hold_noted() - the guest's R of a linked entry has R or C anew. */
 void glni_hold_noted(struct hpt_mmu *mmu, const struct hpt_hold *hold);

@@ -57,7 +57,7 @@ static int move_entry(struct hpt_mmu *mmu, struct hpt *from, uint64_t index,
 	int err = 0;
 
 	if (hold_is_linked(&hold))
-		glni_hpt_expel(mmu, &hold, false);
+		glni_hpt_expel(mmu, &hold);
 	if (is_bolted(&hold))
 		err = copy_entry(&hold, to);
 	hold_release(&hold);
@@ -96,22 +96,36 @@ static int copy_entry_ahead(const struct hpt_hold *hold, struct hpt *to)
 	return copy_entry(hold, to);
 }
 
-static bool copy_index(struct hpt *from, struct hpt *to, uint64_t index)
+static int copy_index(struct hpt *from, struct hpt *to, uint64_t index)
 {
 	const struct hpt_hold hold = glni_hpt_hold(from, index);
 	const int err = is_bolted(&hold) ? copy_entry_ahead(&hold, to) : 0;
 
 	hold_release(&hold);
-	return !err;
+	return err;
 }
 
-bool glni_hpt_copy_ahead(struct hpt *from, struct hpt *to, uint64_t first,
-			 uint64_t end)
+/*
+ * A place that is taken may be so by an entry that is no longer where it was
+ * copied from: its group is marked and not copied again yet. So this one waits.
+ */
+static bool copy_or_wait(struct hpt *from, struct hpt *to, struct bitmap *marks,
+			 uint64_t index)
+{
+	const int err = copy_index(from, to, index);
+
+	if (err == -ENOSPC && marks)
+		bitmap_mark(marks, index / GROUP);
+	return !err || (err == -ENOSPC && marks);
+}
+
+bool glni_hpt_copy_ahead(struct hpt *from, struct hpt *to, struct bitmap *marks,
+			 uint64_t first, uint64_t end)
 {
 	for (uint64_t i = first * GROUP; i < end * GROUP; i++)
 		/* One that becomes bolted under our eyes is marked (Z1). */
 		if ((hpte_v(&from->entries[i]) & GLN_HPTE_V_BOLTED) &&
-		    !copy_index(from, to, i))
+		    !copy_or_wait(from, to, marks, i))
 			return false;
 	return true;
 }
@@ -148,24 +162,25 @@ static void drop_group(struct hpt *from, struct hpt *to, uint64_t group)
  * Every entry is locked, also one that seems to be empty: whoever enters one
  * has marked before he unlocks, and we have taken that mark.
  */
-static bool copy_group(struct hpt *from, struct hpt *to, uint64_t group)
+static bool copy_group(struct hpt *from, struct hpt *to, struct bitmap *again,
+		       uint64_t group)
 {
 	for (uint64_t i = group * GROUP; i < (group + 1) * GROUP; i++)
-		if (!copy_index(from, to, i))
+		if (!copy_or_wait(from, to, again, i))
 			return false;
 	return true;
 }
 
 /* Take back first, so that what moved from one group to another has room. */
-static bool copy_word_again(struct hpt *from, struct hpt *to, uint64_t word,
-			    uint64_t bits)
+static bool copy_word_again(struct hpt *from, struct hpt *to,
+			    struct bitmap *again, uint64_t word, uint64_t bits)
 {
 	const uint64_t first = word << GLN_WORD_SHIFT;
 
 	for (uint64_t rest = bits; rest; rest &= rest - 1)
 		drop_group(from, to, first + gln_ctz64(rest));
 	for (uint64_t rest = bits; rest; rest &= rest - 1)
-		if (!copy_group(from, to, first + gln_ctz64(rest)))
+		if (!copy_group(from, to, again, first + gln_ctz64(rest)))
 			return false;
 	return true;
 }
@@ -219,6 +234,11 @@ static void drop_marked(struct hpt *from, struct hpt *to,
 bool glni_hpt_copy_again(struct hpt *from, struct hpt *to, struct bitmap *marks,
 			 uint64_t max_groups)
 {
+	/* When all are copied, a place that is taken is taken. */
+	struct bitmap *const again = max_groups == UINT64_MAX ? NULL : marks;
+	/* In a larger table a group has been in one of so many. */
+	const uint64_t price =
+		1 + (to->group_mask + 1) / (from->group_mask + 1);
 	const uint64_t nr_words = bitmap_nr_words(marks->nr_pages);
 	uint64_t nr = 0;
 
@@ -234,8 +254,8 @@ bool glni_hpt_copy_again(struct hpt *from, struct hpt *to, struct bitmap *marks,
 		 */
 		const uint64_t bits = gln_xchg_relaxed(&marks->words[word], 0);
 
-		nr += gln_popcount64(bits);
-		if (!copy_word_again(from, to, word, bits))
+		nr += gln_popcount64(bits) * price;
+		if (!copy_word_again(from, to, again, word, bits))
 			return false;
 	}
 	return true;

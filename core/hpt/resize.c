@@ -162,8 +162,11 @@ int glni_hpt_op_resize_prepare(struct gln_backend *be, unsigned int order,
 	int result = 0;
 
 	if ((order && !hpt_order_is_valid(order)) ||
-	    (flags & ~GLN_HPT_RESIZE_INCREMENTAL))
+	    (flags & ~(GLN_HPT_RESIZE_INCREMENTAL | GLN_HPT_RESIZE_BY_GUEST)))
 		return -EINVAL;
+	if ((flags & GLN_HPT_RESIZE_BY_GUEST) && order > mmu->max_order)
+		return -ERANGE;
+	flags &= ~GLN_HPT_RESIZE_BY_GUEST;
 	if (!order)
 		glni_hpt_drain(mmu);
 
@@ -314,8 +317,8 @@ static bool copy_part(struct hpt_mmu *mmu, uint64_t max_groups)
 		const uint64_t left = hpt->group_mask + 1 - resize->group;
 		const uint64_t end = resize->group + gln_min(left, max_groups);
 
-		resize->needs_rehash = !glni_hpt_copy_ahead(hpt, resize->next,
-							    resize->group, end);
+		resize->needs_rehash = !glni_hpt_copy_ahead(
+			hpt, resize->next, &resize->marks, resize->group, end);
 		resize->group = end;
 		goes_on = end <= hpt->group_mask && !resize->needs_rehash;
 		if (!goes_on)
@@ -348,7 +351,8 @@ static void refresh(struct hpt_mmu *mmu, uint64_t max_groups)
 	hpt = copied_table(mmu);
 	if (hpt)
 		resize->needs_rehash = !glni_hpt_copy_again(
-			hpt, resize->next, &resize->marks, max_groups);
+			hpt, resize->next, &resize->marks,
+			gln_min(max_groups, UINT64_MAX - 1));
 	glni_read_unlock();
 }
 
@@ -509,7 +513,7 @@ static void change_table(struct hpt_mmu *mmu, const struct commit *commit)
 	gln_plat_mutex_lock(&mmu->lock);
 	if (commit->is_copied)
 		keep_old(mmu, commit);
-	hpt_publish(mmu, commit->next);
+	glni_hpt_bring_back(mmu, commit->next);
 	free_marks(mmu, &mmu->resize.marks);
 	if (!commit->is_copied) {
 		free_spares(mmu);
@@ -523,7 +527,7 @@ static void change_table(struct hpt_mmu *mmu, const struct commit *commit)
 /* All is as it was, but that entries are absent. */
 static void give_up(struct hpt_mmu *mmu, const struct commit *commit)
 {
-	hpt_publish(mmu, commit->old);
+	glni_hpt_bring_back(mmu, commit->old);
 	gln_plat_mutex_lock(&mmu->lock);
 	free_marks(mmu, &mmu->resize.marks);
 	free_spares(mmu);
@@ -548,8 +552,7 @@ int glni_hpt_op_resize_commit(struct gln_backend *be, unsigned int order)
 		return err;
 
 	/* Whoever is in the table leaves; nobody follows. */
-	hpt_publish(mmu, NULL);
-	glni_synchronize();
+	glni_hpt_withdraw(mmu);
 	err = fill_next(mmu, &commit);
 	if (err)
 		give_up(mmu, &commit);

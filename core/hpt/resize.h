@@ -19,8 +19,8 @@
  *   Z3  After the commit the table before is dead to hardware and to the guest.
  *	 R and C in it, its own and its guest's, go to the entry's copy before
  *	 anybody looks at that, and at leisure; C goes to the log, R to the
- *	 page, before a harvest, a start of logging, a slot's going, another
- *	 commit.
+ *	 page, before a harvest, a start of logging, ageing, a slot's going,
+ *	 another commit.
  *   Z4  Pages get new heads, which are empty; so nobody follows an old one into
  *	 the new table.
  */
@@ -101,16 +101,17 @@ int glni_hpt_rehash(struct hpt_mmu *mmu, struct hpt *from, struct hpt *to);
 
 /**
  * glni_hpt_copy_ahead() - copy bolted entries of groups [first, end) of @from,
- * which is in use. In a section.
+ * which is in use; groups that find a place taken are marked. In a section.
  *
  * False if that is not possible (Z2).
  */
-bool glni_hpt_copy_ahead(struct hpt *from, struct hpt *to, uint64_t first,
-			 uint64_t end);
+bool glni_hpt_copy_ahead(struct hpt *from, struct hpt *to, struct bitmap *marks,
+			 uint64_t first, uint64_t end);
 
 /**
  * glni_hpt_copy_again() - copy up to @max_groups groups that are marked in
- * @marks again, and unmark them. In a section.
+ * @marks again, and unmark them; all of them, if it is UINT64_MAX: then a place
+ * that is taken is the end. In a section.
  *
  * False if that is not possible (Z2).
  */

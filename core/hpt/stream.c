@@ -17,6 +17,8 @@
 #include "core/hpt/real.h"
 
 enum {
+	/* Entries looked at in one read-side section: a millisecond. */
+	SECTION_ENTRIES = 16384,
 	HEADER_BYTES = 8,
 	ENTRY_BYTES = 16,
 	MAX_RUN = 65535, /* a record's counts have 16 bits (H-82) */
@@ -185,6 +187,8 @@ void glni_hpt_op_stream_close(struct gln_backend *be,
  * struct reading - one call's state.
  *
  * @used:	bytes written to the buffer.
+ * @left:	entries that may still be looked at in this section.
+ * @is_lost:	the table was changed between two sections.
  */
 struct reading {
 	struct hpt_mmu *mmu;
@@ -193,6 +197,8 @@ struct reading {
 	uint8_t *buffer;
 	size_t bytes;
 	size_t used;
+	uint64_t left;
+	bool is_lost;
 };
 
 /** enum seen - what an entry is to a reader. */
@@ -248,6 +254,28 @@ static enum seen look(const struct reading *reading, struct hpt_hold *hold,
 }
 
 /*
+ * Sections are short, so that whoever waits for one does not wait long: between
+ * two of them the table may be changed.
+ */
+static bool has_section(struct reading *reading)
+{
+	struct hpt_mmu *const mmu = reading->mmu;
+
+	if (reading->is_lost)
+		return false;
+	if (!reading->left) {
+		glni_read_unlock();
+		glni_read_lock();
+		/* Relaxed: counted before the table was published. */
+		reading->is_lost =
+			hpt_table(mmu) != reading->hpt ||
+			gln_load_relaxed(&mmu->epoch) != reading->stream->epoch;
+		reading->left = SECTION_ENTRIES;
+	}
+	return !reading->is_lost;
+}
+
+/*
  * Take the next entry if that is what it is. If it is not, it is as new to the
  * next who looks as it was to us.
  */
@@ -258,8 +286,9 @@ static bool take(struct reading *reading, enum seen wanted,
 	struct hpt_hold hold;
 	bool is_new, is_it;
 
-	if (stream->index == reading->hpt->nr_entries)
+	if (!has_section(reading) || stream->index == reading->hpt->nr_entries)
 		return false;
+	reading->left--;
 	hold = glni_hpt_hold(reading->hpt, stream->index);
 	is_it = look(reading, &hold, &is_new) == wanted;
 	if (is_it && entry)
@@ -285,7 +314,8 @@ static bool has_room(const struct reading *reading, size_t bytes)
 static bool is_changing(const struct reading *reading)
 {
 	/* Relaxed: the sooner the better, no more. */
-	return gln_load_relaxed(&reading->mmu->table) != reading->hpt;
+	return reading->is_lost ||
+	       gln_load_relaxed(&reading->mmu->table) != reading->hpt;
 }
 
 /* What did not change since it was read. */
@@ -326,47 +356,61 @@ static void read_records(struct reading *reading)
 {
 	struct gln_hpt_stream *const stream = reading->stream;
 
-	while (stream->index < reading->hpt->nr_entries &&
-	       has_room(reading, HEADER_BYTES + ENTRY_BYTES) &&
-	       !is_changing(reading))
+	while (!is_changing(reading) &&
+	       stream->index < reading->hpt->nr_entries &&
+	       has_room(reading, HEADER_BYTES + ENTRY_BYTES))
 		read_record(reading);
+}
+
+/* In a section, which may be another in the end. */
+static int64_t read_table(struct reading *reading)
+{
+	struct gln_hpt_stream *const stream = reading->stream;
+	struct hpt_mmu *const mmu = reading->mmu;
+	uint64_t epoch, began_at;
+
+	reading->hpt = hpt_table(mmu);
+	if (!reading->hpt)
+		return -EAGAIN;
+	if (reading->hpt->nr_entries > MAX_ENTRIES)
+		return -EFBIG;
+	/* Relaxed: counted before the table was published. */
+	epoch = gln_load_relaxed(&mmu->epoch);
+	if (stream->epoch != epoch)
+		start_over(stream, reading->hpt, epoch);
+
+	do {
+		began_at = stream->index;
+		read_records(reading);
+		if (!reading->is_lost &&
+		    stream->index == reading->hpt->nr_entries)
+			stream->index = 0;
+		else if (!reading->used)
+			return -EAGAIN;
+		/* 0 would say that a pass had nothing, and this was no pass. */
+	} while (!reading->used && began_at);
+	return (int64_t)reading->used;
 }
 
 int64_t glni_hpt_op_stream_read(struct gln_backend *be,
 				struct gln_hpt_stream *stream, void *buffer,
 				size_t bytes)
 {
-	struct hpt_mmu *const mmu = hpt_mmu_of(be);
 	struct reading reading = {
-		.mmu = mmu,
-		.hpt = hpt_table(mmu),
+		.mmu = hpt_mmu_of(be),
 		.stream = stream,
 		.buffer = buffer,
 		.bytes = gln_min(bytes, INT64_MAX),
+		.left = SECTION_ENTRIES,
 	};
-	uint64_t epoch, began_at;
+	int64_t result;
 
 	if (!is_reader(stream) || bytes < HEADER_BYTES + ENTRY_BYTES)
 		return -EINVAL;
-	if (!reading.hpt)
-		return -EAGAIN;
-	if (reading.hpt->nr_entries > MAX_ENTRIES)
-		return -EFBIG;
-	/* Relaxed: counted before the table was published. */
-	epoch = gln_load_relaxed(&mmu->epoch);
-	if (stream->epoch != epoch)
-		start_over(stream, reading.hpt, epoch);
-
-	do {
-		began_at = stream->index;
-		read_records(&reading);
-		if (stream->index == reading.hpt->nr_entries)
-			stream->index = 0;
-		else if (!reading.used)
-			return -EAGAIN;
-		/* 0 would say that a pass had nothing, and this was no pass. */
-	} while (!reading.used && began_at);
-	return (int64_t)reading.used;
+	glni_read_lock();
+	result = read_table(&reading);
+	glni_read_unlock();
+	return result;
 }
 
 /* Write. */
@@ -405,7 +449,7 @@ static void empty(struct hpt_mmu *mmu, struct hpt *hpt, uint64_t index)
 	struct hpt_hold hold = glni_hpt_hold(hpt, index);
 
 	if (hold_is_used(&hold))
-		glni_hpt_clear(mmu, &hold, false);
+		glni_hpt_clear(mmu, &hold);
 	else
 		hold_release(&hold);
 }

@@ -164,6 +164,8 @@ static int64_t code_of_commit(int result)
 		return GLN_H_PTEG_FULL;
 	case -ENOMEM:
 		return GLN_H_NO_MEM;
+	case -ERANGE:
+		return GLN_H_RESOURCE;
 	default:
 		return GLN_H_HARDWARE;
 	}
@@ -200,7 +202,8 @@ static int64_t hcall_prepare(struct gln_vm *vm, const uint64_t *args)
 		return GLN_H_PARAMETER;
 	gln_plat_mutex_lock(&vm->lock);
 	result = vm_hpt(vm)->resize_prepare(vm->backend, (unsigned int)args[1],
-					    vm->resize_flags);
+					    vm->resize_flags |
+						    GLN_HPT_RESIZE_BY_GUEST);
 	gln_plat_mutex_unlock(&vm->lock);
 	return code_of_prepare(result);
 }
@@ -329,7 +332,11 @@ uint64_t gln_hpt_mmio_generation(struct gln_vm *vm)
 {
 	const struct gln_backend_hpt_ops *const hpt = vm_hpt(vm);
 
-	return hpt ? hpt->mmio_generation(vm->backend) : 0;
+	if (!hpt)
+		return 0;
+	/* Relaxed: what it tells of was there before it. */
+	return hpt->mmio_generation(vm->backend) +
+	       gln_load_relaxed(&vm->slots_generation);
 }
 
 /*
@@ -401,15 +408,11 @@ int64_t gln_hpt_stream_read(struct gln_hpt_stream *stream, void *buffer,
 	struct gln_backend *const backend = own->vm->backend;
 	int64_t result;
 
-	for (;;) {
-		glni_read_lock();
-		result = backend->ops->hpt->stream_read(backend, own->stream,
-							buffer, bytes);
-		glni_read_unlock();
-		if (result != -EAGAIN)
-			return result;
+	/* It is a section, or several, of its own. */
+	while ((result = backend->ops->hpt->stream_read(
+			backend, own->stream, buffer, bytes)) == -EAGAIN)
 		wait_for_changer(own->vm);
-	}
+	return result;
 }
 
 int64_t gln_hpt_stream_write(struct gln_hpt_stream *stream, const void *buffer,

@@ -75,6 +75,7 @@ static int move(struct gln_vm *vm, struct slot *slot, struct slot *next)
 		return move_back(vm, slot, err);
 
 	glni_slot_set_replace(&vm->slots, slot, next);
+	vm_slots_changed(vm);
 	gln_free(&vm->allocator, slot, sizeof(*slot));
 	slot_release(next);
 	return 0;

@@ -120,10 +120,12 @@ int gln_slot_add(struct gln_vm *vm, const struct gln_slot_params *theirs)
 	err = glni_slot_set_reserve(&vm->slots, &vm->allocator, slot);
 	if (!err)
 		err = glni_vm_attach(vm, slot);
-	if (err)
+	if (err) {
 		gln_free(&vm->allocator, slot, sizeof(*slot));
-	else
+	} else {
 		glni_slot_set_add(&vm->slots, slot);
+		vm_slots_changed(vm);
+	}
 out:
 	gln_plat_mutex_unlock(&vm->lock);
 	return err;
@@ -168,6 +170,7 @@ void glni_vm_remove_slot(struct gln_vm *vm, struct slot *slot)
 	if (vm->backend && vm->backend->ops->hpt)
 		unlink_entries(vm, slot);
 	glni_slot_set_remove(&vm->slots, slot);
+	vm_slots_changed(vm);
 	glni_vm_take_from_backend(vm, slot);
 	if (slot->log)
 		glni_vm_drop_log(vm, slot);

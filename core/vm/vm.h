@@ -59,6 +59,7 @@ struct gln_vcpu {
  */
 struct gln_vm {
 	struct slot_set slots;
+	gln_word slots_generation; /* counts sets of slots, once published */
 	enum fence_form fence;
 	unsigned int page_shift;
 	_Atomic uint32_t log_mode; /* GLN_LOG_* */
@@ -79,6 +80,13 @@ struct gln_vm {
 static inline const struct gln_backend_hpt_ops *vm_hpt(const struct gln_vm *vm)
 {
 	return vm->backend ? vm->backend->ops->hpt : NULL;
+}
+
+/** vm_slots_changed() - another set of slots is there now. */
+static inline void vm_slots_changed(struct gln_vm *vm)
+{
+	/* Relaxed: who asks for it asked before he looked for a slot. */
+	gln_fetch_add_relaxed(&vm->slots_generation, 1);
 }
 
 /** vm_maps_guest() - does the backend answer faults? */

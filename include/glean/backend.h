@@ -246,11 +246,14 @@ struct gln_backend_ops {
 	const struct gln_backend_hpt_ops *hpt;
 };
 
+/** A flag of @resize_prepare: the guest asks, for what it may. */
+#define GLN_HPT_RESIZE_BY_GUEST (1U << 31)
+
 /**
  * struct gln_backend_hpt_ops - what a hashed page table adds (hpt.h).
  *
- * @hcall, @fault and @stream_read come within a read-side section and do not
- * sleep. All others are serialised by the VM, but for @stream_close, @stats and
+ * @hcall and @fault come within a read-side section and do not sleep. All
+ *others are serialised by the VM, but for @stream_close, @stats and
  * @resize_work, which lock for themselves. "Quiet" is: no vCPU is between enter
  * and leave, or those that are wait, outside of the library.
  *

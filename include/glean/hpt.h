@@ -53,8 +53,6 @@ enum gln_hpt_isa {
 struct gln_hpt_tlbie {
 	uint64_t rb;   /* operand RB of tlbie (ISA 2.07 book III-S 5.9.3.3) */
 	uint32_t lpid; /* and of RS */
-	/* tlbiel will do, on the CPU that runs the VM's only vCPU: H_LOCAL. */
-	bool is_local;
 };
 
 struct gln_hpt_host;
@@ -102,6 +100,8 @@ GLN_PUBLIC void gln_hpt_host_destroy(struct gln_hpt_host *host);
  * @flags:	GLN_HPT_VRMA.
  * @default_order: of the table that the first entry allocates if nobody asked
  *		for another; 0 means 24. Less if there is no memory for it.
+ * @max_order:	of a table that the guest may ask for by H_RESIZE_HPT_PREPARE:
+ *it costs the host memory; 0 means 46.
  * @hpt_host:	NULL: no preallocated tables, and LPID 1.
  * @host:	the machine; copied. NULL: physical is virtual, no kick.
  * @allocator:	memory for tables, reverse maps and the rest; NULL is the
@@ -124,6 +124,7 @@ struct gln_hpt_params {
 	enum gln_hpt_isa isa;
 	uint32_t flags;
 	unsigned int default_order;
+	unsigned int max_order;
 	struct gln_hpt_host *hpt_host;
 	const struct gln_mmu_host *host;
 	const struct gln_allocator *allocator;
@@ -172,7 +173,8 @@ GLN_PUBLIC uint64_t gln_hpt_table_word(const struct gln_backend *backend);
  * Return: 0; -EFAULT if @order cannot be read or written; -EINVAL for an order
  * out of bounds; -EBUSY while a vCPU is between enter and leave; -ENOTTY if the
  * backend has no hash table; -ENOMEM; -ERANGE if a slot lies beyond what
- * a table of this order can keep track of. On failure all is as it was.
+ * a table of this order can keep track of, or memory is not aligned to its
+ * size. On failure all is as it was.
  */
 GLN_PUBLIC int gln_hpt_allocate(struct gln_vm *vm, uint32_t *order);
 
@@ -320,7 +322,8 @@ GLN_PUBLIC int gln_hpt_fault(struct gln_vcpu *vcpu,
 
 /**
  * gln_hpt_mmio_generation() - changes whenever a translation to an address
- * without memory may have gone: what was remembered of one before is void.
+ * without memory may have gone: what was remembered of one before is void. Read
+ * it before the fault whose answer is to be remembered.
  *
  * Context: any thread. 0 if the backend has no hash table.
  */
@@ -340,8 +343,8 @@ GLN_PUBLIC uint64_t gln_hpt_mmio_generation(struct gln_vm *vm);
  * What takes time is left to gln_hpt_resize_work(). Another order than the one
  * under way cancels that and begins anew.
  *
- * Context: any thread; may sleep. H_RESIZE_HPT_PREPARE does the same, as
- * @is_incremental of the last call or not at all.
+ * Context: any thread; may sleep. H_RESIZE_HPT_PREPARE does the same, with
+ * the @flags of the last call; it may not ask for more than @max_order.
  * Return: 0 if it is ready, or canceled; GLN_HPT_RESIZE_WAIT_MS while it is
  * not; -EINVAL for an order out of bounds or a flag; -ENOMEM once, if the work
  * failed for want of memory; -ENOTTY; -ERANGE as gln_hpt_allocate().
@@ -370,7 +373,8 @@ GLN_PUBLIC int gln_hpt_resize_work(struct gln_vm *vm, uint64_t max_groups);
  * Return: 0; -EINVAL; -ENXIO if none of @order is prepared; -EBUSY if it is not
  * ready, or a vCPU is inside and there is no kick; -ENOSPC if two bolted
  * entries want the same place, -EIO if an entry has no page size or there is
- * no table, -ERANGE as gln_hpt_allocate(): the old table stays; -ENOTTY.
+ * no table, -ERANGE as gln_hpt_allocate(), or what the preparation failed with:
+ * the old table stays; -ENOTTY.
  */
 GLN_PUBLIC int gln_hpt_resize_commit(struct gln_vm *vm, unsigned int order);
 
@@ -455,8 +459,9 @@ GLN_PUBLIC int64_t gln_hpt_stream_read(struct gln_hpt_stream *stream,
  * Context: one thread a stream; sleeps.
  * Return: bytes used; if none: -EINVAL for one opened to read, entries past the
  * table, an entry that is not valid or has no page size; -EBUSY while a vCPU is
- * between enter and leave; -EIO if an entry could not be entered. Records
- * before the bad one are in, and the count says how far.
+ * between enter and leave; -EIO if an entry could not be entered: what comes
+ * before it in its record is in, and its place is empty. Records before the bad
+ * one are in, and the count says how far.
  */
 GLN_PUBLIC int64_t gln_hpt_stream_write(struct gln_hpt_stream *stream,
 					const void *buffer, size_t bytes);
@@ -468,13 +473,14 @@ GLN_PUBLIC int64_t gln_hpt_stream_write(struct gln_hpt_stream *stream,
  * @order:	0 without a table.
  * @table_bytes, @revmap_bytes: of the table and its reverse map.
  * @rmap_bytes:	of the heads for guest pages, and what goes with them.
- * @enters, @full, @secondaries: H_ENTERs that found a place, that found their
- *		group full; that were made in a secondary group.
+ * @enters, @full, @secondaries: H_ENTERs that found a place; that found none;
+ *		that were made in a secondary group.
  * @removes:	entries removed.
  * @faults:	absent entries brought back, or given a right.
  * @tlbies:	invalidations asked for. @flushes: of everything.
- * @harvest_walked: pages whose chain a harvest walked. @harvest_dirty: that it
- *		reported.
+ * @harvest_walked: pages whose chain a harvest walked. @harvest_dirty: entries
+ *		in which it found C.
+ * @resizes:	commits that changed the table.
  * @resize_pause_ns: the longest time that a commit kept vCPUs out.
  * @resize_step_ns: the longest call of gln_hpt_resize_work(), but for those
  *that allocate or free a table.

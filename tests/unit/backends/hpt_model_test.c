@@ -1147,7 +1147,7 @@ FixtureTest(hpt_model, several_tlbies_are_executed_in_one_call)
 	const struct page other = small_page(2);
 	const struct gln_hpt_tlbie ops[] = {
 		{.rb = rb_of(&page), .lpid = LPID},
-		{.rb = rb_of(&other), .lpid = LPID, .is_local = true},
+		{.rb = rb_of(&other), .lpid = LPID},
 	};
 
 	use_segment(&page, 0);

@@ -12,7 +12,9 @@
 
 enum {
 	ORDER = 18,
-	NR_PAGES = 1024,
+	NR_PAGES = 8192, /* two pages of 16 MiB */
+	NR_MAPPED = 1024,
+	BATCH = 32, /* entries that a harvest invalidates together */
 	PAGE = 1 << RIG_SHIFT,
 	SLOT = 0,
 };
@@ -24,11 +26,28 @@ enum {
 
 static struct hpt_rig rig;
 
+/* NULL, or what happens when a whole batch is invalidated; once. */
+static void (*in_batch)(void);
+
+static void tlbie(void *ctx, const struct gln_hpt_tlbie *ops, size_t nr)
+{
+	void (*const happen)(void) = in_batch;
+
+	(void)ops;
+	if (nr == BATCH && happen) {
+		in_batch = NULL;
+		happen();
+	}
+	for (uint64_t i = 0; i < 1U << (ORDER - GLN_HPT_ENTRY_SHIFT); i++)
+		hpt_rig_settle(ctx, i);
+}
+
 static void setup(void)
 {
 	const struct hpt_rig_params params = {
 		.order = ORDER,
 		.memory_bytes = (uint64_t)NR_PAGES * PAGE,
+		.tlbie = tlbie,
 	};
 
 	cr_assert(hpt_rig_open(&rig, &params) == 0);
@@ -44,19 +63,50 @@ static void teardown(void)
 	cr_expect(hpt_rig_close(&rig) == 0);
 }
 
-/* Enter a page of 4 KiB at its own address. Returns the entry's index. */
-static uint64_t enter(uint64_t page, uint64_t r)
+/* Enter a page of 4 KiB at an address. Returns the entry's index. */
+static uint64_t enter_at(uint64_t ea, uint64_t page, uint64_t r)
 {
-	const uint64_t ea = page * PAGE;
 	const uint64_t hash = gln_hpt_hash(SLB, ea);
 	uint64_t gprs[GLN_HCALL_ARGS] = {
 		0,
 		(hash & ((1U << (ORDER - GLN_HPT_GROUP_SHIFT)) - 1)) *
 			GLN_HPT_GROUP_ENTRIES,
 		gln_hpt_vpn(SLB, ea),
-		ea | r,
+		page * PAGE | r,
 	};
 
+	cr_assert(hpt_rig_call(&rig, GLN_H_ENTER, gprs) == GLN_H_SUCCESS);
+	return gprs[0];
+}
+
+/* At its own. */
+static uint64_t enter(uint64_t page, uint64_t r)
+{
+	return enter_at(page * PAGE, page, r);
+}
+
+static void remove_entry(uint64_t index)
+{
+	uint64_t gprs[GLN_HCALL_ARGS] = {0, index};
+
+	cr_assert(hpt_rig_call(&rig, GLN_H_REMOVE, gprs) == GLN_H_SUCCESS);
+}
+
+/* A page of 16 MiB at address 0, in a segment of such pages; @v is added. */
+#define SLB_16M (SLB | GLN_SLB_L)
+
+static uint64_t enter_16m(uint64_t v)
+{
+	const struct gln_hpte_size size = {24, 24};
+	uint64_t gprs[GLN_HCALL_ARGS] = {0};
+	struct gln_hpte entry;
+
+	cr_assert(gln_hpte_encode(size, &entry));
+	gprs[1] = (gln_hpt_hash(SLB_16M, 0) &
+		   ((1U << (ORDER - GLN_HPT_GROUP_SHIFT)) - 1)) *
+		  GLN_HPT_GROUP_ENTRIES;
+	gprs[2] = entry.v | gln_hpt_vpn(SLB_16M, 0) | v;
+	gprs[3] = entry.r | RW_HERE;
 	cr_assert(hpt_rig_call(&rig, GLN_H_ENTER, gprs) == GLN_H_SUCCESS);
 	return gprs[0];
 }
@@ -180,7 +230,7 @@ FixtureTest(hpt_log, a_harvest_looks_at_warm_pages_alone)
 {
 	uint64_t first, walked;
 
-	for (uint64_t page = 0; page < NR_PAGES; page++)
+	for (uint64_t page = 0; page < NR_MAPPED; page++)
 		enter(page, RW_HERE);
 	cr_assert(gln_log_enable(rig.vm, SLOT, 0) == 0);
 	walked = stats().harvest_walked;
@@ -293,4 +343,137 @@ FixtureTest(hpt_log, a_cold_page_is_warm_again_after_the_log_by_one_fault)
 	cr_expect(!is_writable(index));
 	cr_expect(fault(7, GLN_ACCESS_WRITE) == GLN_FAULT_RELAXED);
 	cr_expect(is_writable(index));
+}
+
+/*
+ * A chain that is turned under the harvest's hands: B leaves it and comes back
+ * at its end, so that who was on the way from A to B goes on to the end.
+ */
+enum { TURNED_PAGE = 500, NR_TURNED = 4, TURNED_EA_SHIFT = 32 };
+
+static uint64_t turned[NR_TURNED];
+
+static uint64_t enter_turned(uint64_t i, uint64_t r)
+{
+	return enter_at((i + 1) << TURNED_EA_SHIFT, TURNED_PAGE, r);
+}
+
+static void turn(void)
+{
+	remove_entry(turned[1]);
+	turned[1] = enter_turned(1, GLN_HPTE_R_M | PP_RO);
+}
+
+FixtureTest(hpt_log, a_chain_that_turns_under_a_harvest_loses_no_page)
+{
+	uint64_t first = 0, nr;
+
+	cr_assert(gln_log_enable(rig.vm, SLOT, 0) == 0);
+	/* With A the batch is full, and the chain turns. */
+	for (uint64_t page = 0; page < BATCH - 1; page++)
+		enter(page, RW_HERE);
+	for (uint64_t i = 0; i < NR_TURNED; i++)
+		turned[i] = enter_turned(i, RW_HERE);
+	hpt_rig_note(&rig, turned[3], GLN_HPTE_R_R | GLN_HPTE_R_C);
+	in_batch = turn;
+	nr = harvest(&first);
+	cr_expect(!in_batch, "it turned");
+	nr += harvest(&first);
+	cr_expect(nr == 1 && first == TURNED_PAGE);
+}
+
+/* What is below the page in V is anything: hardware looks past it. */
+FixtureTest(hpt_log, a_write_finds_its_large_entry_whatever_is_below_it_in_v)
+{
+	for (uint64_t below = 0; below < 2; below++) {
+		const uint64_t index = enter_16m(below << 7);
+		struct gln_hpt_fault it = {
+			.ea = PAGE,
+			.slb = SLB_16M,
+			.access = GLN_ACCESS_WRITE,
+		};
+
+		cr_assert(gln_log_enable(rig.vm, SLOT, 0) == 0);
+		cr_expect(gln_hpt_fault(rig.vcpu, &it) == GLN_FAULT_RELAXED);
+		cr_expect(is_writable(index));
+		cr_assert(gln_log_disable(rig.vm, SLOT) == 0);
+		remove_entry(index);
+	}
+}
+
+FixtureTest(hpt_log, a_part_of_a_slot_has_what_large_pages_before_it_say)
+{
+	const struct gln_harvest_params params = {
+		.struct_bytes = sizeof(params),
+		.first_page = 100,
+		.max_pages = 1,
+	};
+	struct gln_harvest *harvest;
+	struct gln_range range;
+	uint64_t index;
+
+	cr_assert(gln_log_enable(rig.vm, SLOT, 0) == 0);
+	index = enter_16m(0);
+	hpt_rig_note(&rig, index, GLN_HPTE_R_C);
+	cr_assert(gln_harvest_begin(rig.vm, SLOT, &params, &harvest) == 0);
+	cr_assert(gln_harvest_next(harvest, &range, 1) == 1);
+	cr_expect(range.first == 100);
+	gln_harvest_commit(harvest);
+}
+
+FixtureTest(hpt_log, a_page_that_is_used_through_any_of_its_entries_is_young)
+{
+	uint64_t young = 0;
+
+	enter_at(UINT64_C(7) << 32, 0, RW_HERE);
+	const uint64_t large = enter_16m(0);
+
+	hpt_rig_note(&rig, large, GLN_HPTE_R_R);
+	cr_assert(gln_mmu_age(rig.vm, (struct gln_range){100, 1}, &young) == 0);
+	cr_expect(young == 1);
+	hpt_rig_note(&rig, large, GLN_HPTE_R_R);
+	cr_assert(gln_mmu_age(rig.vm, (struct gln_range){0, NR_PAGES},
+			      &young) == 0);
+	cr_expect(young == 4096);
+}
+
+static int64_t read_all(struct gln_hpt_stream *stream)
+{
+	static char buffer[1 << 16];
+	int64_t nr, sum = 0;
+
+	while ((nr = gln_hpt_stream_read(stream, buffer, sizeof(buffer))) > 0)
+		sum += nr;
+	return sum;
+}
+
+FixtureTest(hpt_log, a_stream_tells_what_ageing_made_the_guests)
+{
+	const struct gln_hpt_stream_params params = {
+		.struct_bytes = sizeof(params),
+	};
+	const uint64_t index = enter(7, RW_HERE);
+	struct gln_hpt_stream *stream;
+	uint64_t young;
+
+	cr_assert(gln_hpt_stream_open(rig.vm, &params, &stream) == 0);
+	read_all(stream);
+	cr_assert(read_all(stream) == 0);
+	hpt_rig_note(&rig, index, GLN_HPTE_R_R);
+	cr_assert(gln_mmu_age(rig.vm, (struct gln_range){0, NR_PAGES},
+			      &young) == 0);
+	cr_expect(read_all(stream) > 0);
+	gln_hpt_stream_close(stream);
+}
+
+FixtureTest(hpt_log, what_was_told_as_a_device_is_void_when_it_goes)
+{
+	const uint64_t index = enter(7, RW_HERE);
+	uint64_t generation;
+
+	cr_assert(gln_slot_remove(rig.vm, SLOT) == 0);
+	generation = gln_hpt_mmio_generation(rig.vm);
+	cr_assert(fault(7, GLN_ACCESS_READ) == GLN_FAULT_MMIO);
+	remove_entry(index);
+	cr_expect(gln_hpt_mmio_generation(rig.vm) != generation);
 }

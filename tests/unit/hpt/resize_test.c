@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 enum { INCREMENTAL = GLN_HPT_RESIZE_INCREMENTAL };
 
@@ -141,24 +142,93 @@ Test(resize, a_page_that_was_used_stays_used)
 	const struct rig_entry e = {RIG_SLB_4K, 0x5000, false,
 				    3,		0,	RIG_R | 0x100000};
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		uint64_t nr_young = 0;
 
 		rig_open(GLN_HPT_ISA_2_07, 18);
 		cr_assert_eq(rig_enter(&e, 18), 0);
 		rig_note(rig_at(rig_index(&e, 18)), GLN_HPTE_R_R);
 		/* Known to the head alone, or to the entry. */
-		if (i)
+		if (i & 1)
 			cr_assert_eq(
 				rig_call(GLN_H_REMOVE, 0, rig_index(&e, 18)),
 				0);
 		cr_assert_eq(resize(19, INCREMENTAL), 0);
-		work_all(64);
+		/* Ageing does what work is left. */
+		if (i & 2)
+			work_all(64);
 		cr_assert_eq(gln_mmu_age(rig.vm,
 					 (struct gln_range){RIG_GFN, RIG_PAGES},
 					 &nr_young),
 			     0);
 		cr_assert_eq(nr_young, 1);
+		rig_close();
+	}
+}
+
+/* A harvest that meets a commit has what was noted before it. */
+static struct beside {
+	pthread_t thread;
+	bool is_running;
+	int err;
+	uint64_t nr_pages;
+} beside;
+
+static void *harvest_beside(void *ctx)
+{
+	const struct gln_harvest_params params = {
+		.struct_bytes = sizeof(params),
+	};
+	struct gln_harvest_report report = {.struct_bytes = sizeof(report)};
+	struct gln_harvest *harvest;
+
+	beside.err = gln_harvest_begin(rig.vm, 0, &params, &harvest);
+	if (beside.err)
+		return ctx;
+	gln_harvest_report(harvest, &report);
+	beside.nr_pages = report.nr_pages;
+	gln_harvest_commit(harvest);
+	return ctx;
+}
+
+static void set_table_slowly(void *ctx, uint64_t word)
+{
+	const struct timespec while_it_begins = {.tv_nsec = 20000000};
+
+	(void)ctx;
+	(void)word;
+	beside.is_running =
+		!pthread_create(&beside.thread, NULL, harvest_beside, NULL);
+	nanosleep(&while_it_begins, NULL);
+}
+
+Test(resize, a_harvest_that_meets_a_commit_reports_what_was_noted)
+{
+	const struct rig_entry e = {
+		RIG_SLB_4K,	   0x5000,	     false, 3,
+		GLN_HPTE_V_BOLTED, RIG_R | 0x100000,
+	};
+	const uint32_t flags[] = {0, INCREMENTAL};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct gln_hpt_fault fault = {
+			.ea = 0x5000,
+			.slb = RIG_SLB_4K,
+			.access = GLN_ACCESS_WRITE,
+		};
+
+		rig_open(GLN_HPT_ISA_2_07, 18);
+		cr_assert_eq(gln_log_enable(rig.vm, 0, 0), 0);
+		cr_assert_eq(rig_enter(&e, 18), 0);
+		cr_assert(gln_hpt_fault(rig.vcpu, &fault) >= 0);
+		rig_note(rig_at(rig_index(&e, 18)), GLN_HPTE_R_C);
+		rig.mmu->set_table = set_table_slowly;
+		beside = (struct beside){.err = -1};
+		cr_assert_eq(resize(19, flags[i]), 0);
+		cr_assert(beside.is_running);
+		pthread_join(beside.thread, NULL);
+		cr_expect_eq(beside.err, 0);
+		cr_expect_eq(beside.nr_pages, 1);
 		rig_close();
 	}
 }

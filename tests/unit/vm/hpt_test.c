@@ -368,19 +368,21 @@ FixtureTest(resize, a_guest_gets_the_kind_that_was_asked_for_last)
 {
 	cr_assert_eq(gln_vcpu_enter(vcpus[0]), 0);
 	resize_hcall(GLN_H_RESIZE_HPT_PREPARE, 0, 20);
-	cr_assert_eq(last(FAKE_PREPARE)->flags, 0);
+	cr_assert_eq(last(FAKE_PREPARE)->flags, GLN_HPT_RESIZE_BY_GUEST);
 	guest.fake.answer_prepare = 100;
 	cr_assert_eq(gln_hpt_resize_prepare(guest.vm, 20,
 					    GLN_HPT_RESIZE_INCREMENTAL),
 		     100);
 	cr_assert_eq(last(FAKE_PREPARE)->flags, GLN_HPT_RESIZE_INCREMENTAL);
 	resize_hcall(GLN_H_RESIZE_HPT_PREPARE, 0, 20);
-	cr_assert_eq(last(FAKE_PREPARE)->flags, GLN_HPT_RESIZE_INCREMENTAL);
+	cr_assert_eq(last(FAKE_PREPARE)->flags,
+		     GLN_HPT_RESIZE_INCREMENTAL | GLN_HPT_RESIZE_BY_GUEST);
 
 	guest.fake.answer_prepare = -EINVAL;
 	cr_assert_eq(gln_hpt_resize_prepare(guest.vm, 20, 0x80), -EINVAL);
 	resize_hcall(GLN_H_RESIZE_HPT_PREPARE, 0, 20);
-	cr_assert_eq(last(FAKE_PREPARE)->flags, GLN_HPT_RESIZE_INCREMENTAL);
+	cr_assert_eq(last(FAKE_PREPARE)->flags,
+		     GLN_HPT_RESIZE_INCREMENTAL | GLN_HPT_RESIZE_BY_GUEST);
 }
 
 FixtureTest(resize, a_commit_that_spoils_the_table_leaves_its_vcpu_outside)
