@@ -22,7 +22,7 @@
 #include "core/hpt/entry.h"
 
 /* GLN_BREAK_PUBLISH_FIRST: long enough for somebody to come between. */
-enum { BROKEN_ROUNDS = 80 };
+enum { BROKEN_ROUNDS = 2000 };
 
 /** hpte_v(), hpte_r() - look; nothing is ordered. */
 static inline uint64_t hpte_v(const struct hpte *entry)
@@ -114,7 +114,7 @@ static inline void hpte_publish(struct hpte *entry, struct gln_hpte value)
 	if (GLN_BREAK_PUBLISH_FIRST) {
 		hpte_set_v(entry, value.v);
 		for (unsigned int i = 0; i < BROKEN_ROUNDS; i++)
-			gln_plat_relax(i);
+			gln_plat_relax(0);
 	}
 	hpte_set_r(entry, value.r);
 	hpte_unlock(entry, value.v);
