@@ -59,12 +59,12 @@ PUBLIC = {"stdint.h", "stddef.h", "stdbool.h"}
 
 # The compiler's own headers, for the files that depend on the CPU.
 COMPILER = {
-    "core/bitmap/kernel": r"(cpuid|immintrin|arm_neon)\.h",
+    "core/bitmap/kernel": r"(cpuid|immintrin|arm_neon|altivec)\.h",
 }
 
 # What a freestanding module may include under `#if GLN_HOSTED`.
 WHEN_HOSTED = {
-    "core/base": r"errno\.h",
+    "core/base": r"errno\.h|sys/sdt\.h",
 }
 
 # Header pattern: directories that may include it.

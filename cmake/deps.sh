@@ -12,13 +12,14 @@
 set -u
 
 build_set='gcc libc6-dev cmake ninja-build pkg-config liburcu-dev
-	libjemalloc-dev libhwloc-dev libjansson-dev'
+	libjemalloc-dev libhwloc-dev libjansson-dev systemtap-sdt-dev'
 # clang's ThreadSanitizer and AddressSanitizer are in libclang-rt-14-dev.
 test_set='clang clang-format clang-tidy libclang-rt-14-dev cppcheck
 	libcriterion-dev python3 mandoc git qemu-user
 	gcc-powerpc64-linux-gnu libc6-dev-ppc64-cross
 	gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
-	gcc-s390x-linux-gnu libc6-dev-s390x-cross'
+	gcc-s390x-linux-gnu libc6-dev-s390x-cross
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross'
 
 say()
 {

@@ -188,13 +188,14 @@ static const struct radix_logging s2_logging[] = {
 static const struct gln_backend_ops s2_ops[] = {
 	[GLN_S2_WRITE_PROTECT] =
 		{
-			.caps = GLN_CAP_PROTECT | GLN_CAP_FLUSH | GLN_CAP_FAULT,
+			.caps = GLN_CAP_PROTECT | GLN_CAP_FLUSH |
+				GLN_CAP_FAULT | GLN_CAP_PARTS | GLN_CAP_GAPS,
 			S2_OPS,
 		},
 	[GLN_S2_DBM] =
 		{
 			.caps = GLN_CAP_PROTECT | GLN_CAP_FLUSH |
-				GLN_CAP_FAULT | GLN_CAP_COLLECT,
+				GLN_CAP_FAULT | GLN_CAP_COLLECT | GLN_CAP_PARTS,
 			.collect = glni_radix_op_collect,
 			S2_OPS,
 		},

@@ -253,7 +253,7 @@ static void detach(struct gln_backend *backend, struct gln_backend_slot *slot)
 
 static const struct gln_backend_ops ops = {
 	.name = "process",
-	.caps = GLN_CAP_PROTECT,
+	.caps = GLN_CAP_PROTECT | GLN_CAP_GAPS,
 	.attach = attach,
 	.detach = detach,
 	.log_start = log_start,

@@ -102,6 +102,13 @@ static int ept_flush(struct gln_backend *be, struct gln_backend_slot *slot,
 	return 0;
 }
 
+/* INVEPT knows no smaller piece than the guest's table anyway. */
+static int ept_flush_all(struct gln_backend *be)
+{
+	invalidate(radix_of(be));
+	return 0;
+}
+
 static const struct radix_ops ept_radix_ops = {
 	.break_first = false,
 	.flush_entry = flush_entry,
@@ -292,17 +299,19 @@ struct gln_ept_pml *gln_ept_pml(struct gln_backend *backend, uint32_t vcpu_id)
 #define EPT_OPS                                                         \
 	.attach = glni_radix_op_attach, .detach = glni_radix_op_detach, \
 	.protect = glni_radix_op_protect, .flush = ept_flush,           \
-	.vcpu_attach = vcpu_attach, .vcpu_detach = vcpu_detach,         \
-	.topup = glni_radix_op_topup, .fault = glni_radix_op_fault,     \
-	.mmio = glni_radix_op_mmio, .unmap = glni_radix_op_unmap,       \
-	.age = glni_radix_op_age, .split = glni_radix_op_split
+	.flush_all = ept_flush_all, .vcpu_attach = vcpu_attach,         \
+	.vcpu_detach = vcpu_detach, .topup = glni_radix_op_topup,       \
+	.fault = glni_radix_op_fault, .mmio = glni_radix_op_mmio,       \
+	.unmap = glni_radix_op_unmap, .age = glni_radix_op_age,         \
+	.split = glni_radix_op_split
 
 /* By gln_ept_mode. */
 static const struct gln_backend_ops ept_ops[] = {
 	[GLN_EPT_WRITE_PROTECT] =
 		{
 			.name = "x86_ept",
-			.caps = GLN_CAP_PROTECT | GLN_CAP_FLUSH | GLN_CAP_FAULT,
+			.caps = GLN_CAP_PROTECT | GLN_CAP_FLUSH |
+				GLN_CAP_FAULT | GLN_CAP_PARTS | GLN_CAP_GAPS,
 			.log_start = glni_radix_op_log_start,
 			.log_stop = glni_radix_op_log_stop,
 			EPT_OPS,
@@ -312,7 +321,7 @@ static const struct gln_backend_ops ept_ops[] = {
 			.name = "x86_ept",
 			.caps = GLN_CAP_PROTECT | GLN_CAP_FLUSH |
 				GLN_CAP_FAULT | GLN_CAP_COLLECT |
-				GLN_CAP_VCPU_LOGS,
+				GLN_CAP_VCPU_LOGS | GLN_CAP_PARTS,
 			.log_start = pml_log_start,
 			.log_stop = pml_log_stop,
 			.collect = pml_collect,

@@ -13,6 +13,7 @@
 
 #include "bench/glean/command.h"
 #include "bench/glean/compare.h"
+#include "bench/glean/kernels.h"
 #include "bench/glean/options.h"
 #include "bench/glean/plot.h"
 #include "bench/glean/results.h"
@@ -41,6 +42,8 @@ const char bench_help[] =
 	"                     say the same; '.' is really all)\n"
 	"  --repetitions N    measurements of each, 1 to 1000 (default 7)\n"
 	"  --seed N           start of the random numbers (default 1)\n"
+	"  --kernel NAME      scan with this kernel, of those that 'glean info'\n"
+	"                     lists as usable (default: the best)\n"
 	"  --quick            small cases, short repetitions, 3 by default: to\n"
 	"                     see that they run, not how fast\n"
 	"  --json FILE        also write the results as Google Benchmark does;\n"
@@ -72,6 +75,7 @@ enum {
 	KEY_FILTER,
 	KEY_REPETITIONS,
 	KEY_SEED,
+	KEY_KERNEL,
 	KEY_QUICK,
 	KEY_JSON,
 	KEY_BASELINE,
@@ -86,6 +90,7 @@ static const struct option bench_option_table[] = {
 	{"filter", required_argument, NULL, KEY_FILTER},
 	{"repetitions", required_argument, NULL, KEY_REPETITIONS},
 	{"seed", required_argument, NULL, KEY_SEED},
+	{"kernel", required_argument, NULL, KEY_KERNEL},
 	{"quick", no_argument, NULL, KEY_QUICK},
 	{"json", required_argument, NULL, KEY_JSON},
 	{"baseline", required_argument, NULL, KEY_BASELINE},
@@ -99,6 +104,7 @@ struct bench_options {
 	bool list;
 	bool quick;
 	const char *filter; /* NULL: none, as those below */
+	const char *kernel;
 	const char *json;
 	const char *baseline;
 	const char *plot;
@@ -128,6 +134,18 @@ static bool read_count(const char *option, const char *what, uint64_t min,
 	return read_number(&value, what, min, max, number);
 }
 
+/* Before the first VM is made: they keep the one that they began with. */
+static bool use_kernel(const char *name)
+{
+	const struct option_value value = {
+		.command = "bench",
+		.option = "--kernel",
+		.text = name,
+	};
+
+	return kernels_use(&value);
+}
+
 static bool read_option(int key, struct bench_options *options)
 {
 	switch (key) {
@@ -144,6 +162,9 @@ static bool read_option(int key, struct bench_options *options)
 	case KEY_SEED:
 		return read_count("--seed", "a seed", 0, INT64_MAX,
 				  &options->seed);
+	case KEY_KERNEL:
+		options->kernel = optarg;
+		return use_kernel(optarg);
 	case KEY_QUICK:
 		options->quick = true;
 		return true;
@@ -350,10 +371,12 @@ static bool make_sense(const struct bench_options *options)
 				  "--baseline or --plot too");
 		return false;
 	}
-	if (options->results && (options->json || options->list ||
-				 options->quick || options->repetitions)) {
-		complain("bench", "--results: nothing is measured: leave out "
-				  "--json, --list, --quick and --repetitions");
+	if (options->results &&
+	    (options->json || options->kernel || options->list ||
+	     options->quick || options->repetitions)) {
+		complain("bench",
+			 "--results: nothing is measured: leave out --json, "
+			 "--kernel, --list, --quick and --repetitions");
 		return false;
 	}
 	return true;

@@ -12,12 +12,10 @@
 
 #include "bench/glean/command.h"
 #include "bench/glean/json.h"
+#include "bench/glean/kernels.h"
 #include "bench/glean/options.h"
 #include "bench/glean/run.h"
 #include "bench/glean/units.h"
-
-/* More scan kernels than there are. */
-#define KERNELS_MAX 16
 
 const char info_help[] =
 	"usage: glean info [OPTIONS]\n"
@@ -82,10 +80,7 @@ static int gather(struct info *info)
 		t->name = gln_tracker_name(tracker);
 		t->works = !gln_tracker_probe(tracker, t->reason);
 	}
-	info->nr_scan_kernels =
-		gln_scan_kernels(info->scan_kernels, KERNELS_MAX);
-	if (info->nr_scan_kernels > KERNELS_MAX)
-		info->nr_scan_kernels = KERNELS_MAX;
+	info->nr_scan_kernels = kernels_list(info->scan_kernels);
 	return 0;
 }
 

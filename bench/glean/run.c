@@ -261,6 +261,20 @@ static int look_at_hpt(struct run *run, struct gln_vm *vm)
 	return STATUS_OK;
 }
 
+static int read_stats(struct gln_vm *vm, struct run_result *result)
+{
+	int err;
+
+	result->stats.struct_bytes = sizeof(result->stats);
+	err = gln_vm_stats(vm, &result->stats);
+	for (enum gln_step step = 0; step < GLN_NR_STEPS && !err; step++) {
+		result->steps[step].struct_bytes = sizeof(result->steps[step]);
+		err = gln_vm_histogram(vm, step, &result->steps[step]);
+	}
+
+	return err;
+}
+
 static int run_in_vm(struct run *run)
 {
 	const struct gln_vm_params params = {
@@ -276,8 +290,7 @@ static int run_in_vm(struct run *run)
 
 	int status = run_with_log(run, vm);
 
-	run->result.stats.struct_bytes = sizeof(run->result.stats);
-	err = gln_vm_stats(vm, &run->result.stats);
+	err = read_stats(vm, &run->result);
 	if (err && status == STATUS_OK)
 		status = failed(err, "reading the statistics");
 	if (status == STATUS_OK)

@@ -95,7 +95,7 @@ int run_options_read(int argc, char **argv, struct run_options *options,
  * @tracker:	name of the tracker in use, "none" for the oracle; of a model of
  *		an MMU, how it notices writes.
  * @reason:	why it was taken.
- * @stats:	the VM's counters, at the end.
+ * @stats, @steps: the VM's counters and histograms, at the end.
  * @hpt:	of the hashed page table, at the end.
  * @hpt_wrong:	NULL, or what is not in order in it.
  * @mismatched_pages: pages of the copy that differ from the guest's.
@@ -105,6 +105,7 @@ struct run_result {
 	char reason[GLN_REASON_BYTES];
 	struct precopy job;
 	struct gln_stats stats;
+	struct gln_histogram steps[GLN_NR_STEPS];
 	struct gln_hpt_stats hpt;
 	const char *hpt_wrong;
 	uint64_t mismatched_pages;

@@ -109,6 +109,33 @@ static void put_stats(json_t *object, const struct gln_stats *stats)
 	json_put_number(object, "flushes", stats->flushes);
 }
 
+static const char *const step_names[GLN_NR_STEPS] = {
+	[GLN_STEP_COLLECT] = "collect", [GLN_STEP_TAKE] = "take",
+	[GLN_STEP_PROTECT] = "protect", [GLN_STEP_FLUSH] = "flush",
+	[GLN_STEP_BEGIN] = "begin",	[GLN_STEP_DELIVER] = "deliver",
+};
+
+static json_t *step_json(const struct gln_histogram *histogram)
+{
+	json_t *object = json_object();
+
+	json_put_number(object, "count", histogram->count);
+	json_put_number(object, "p50_ns", histogram->p50_ns);
+	json_put_number(object, "p90_ns", histogram->p90_ns);
+	json_put_number(object, "p99_ns", histogram->p99_ns);
+	json_put_number(object, "max_ns", histogram->max_ns);
+	return object;
+}
+
+static json_t *steps_json(const struct gln_histogram steps[GLN_NR_STEPS])
+{
+	json_t *object = json_object();
+
+	for (enum gln_step step = 0; step < GLN_NR_STEPS; step++)
+		json_put(object, step_names[step], step_json(&steps[step]));
+	return object;
+}
+
 int run_json_print(const struct run_options *options,
 		   const struct run_result *result)
 {
@@ -125,6 +152,7 @@ int run_json_print(const struct run_options *options,
 	json_put_number(object, "downtime_ns", job->downtime_ns);
 	json_put_number(object, "total_ns", job->total_ns);
 	put_stats(object, &result->stats);
+	json_put(object, "steps", steps_json(result->steps));
 	json_put(object, "hpt", hpt_json(options, result));
 	json_put_number(object, "mismatched_pages", result->mismatched_pages);
 	json_put(object, "verified", json_boolean(result->verified));

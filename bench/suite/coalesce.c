@@ -4,8 +4,8 @@
  * read its bitmap, and those of a scattered one no more than the barest loop.
  *
  *	glean		gln_harvest_next() to the end, of a harvest taken before
- *	ctz-walk	trailing zeroes, then trailing ones, over the words;
- *runs are joined across words: the same runs
+ *	ctz-walk	trailing zeroes, then trailing ones, over the words,
+ *			joined across words: the same runs
  *	read		the bitmap read once, in vectors: hands out nothing
  *
  * The walk is made again and again, without a commit: gln_harvest_rewind() is

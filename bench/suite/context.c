@@ -18,6 +18,7 @@
 #include <glean/vm.h>
 
 #include "bench/glean/json.h"
+#include "bench/glean/kernels.h"
 
 /* Caches of a CPU, at most: instructions, data, and two or three shared. */
 #define CACHES_MAX 8
@@ -191,6 +192,7 @@ static void put_build(json_t *context)
 	json_put_text(context, "glean_version", gln_version());
 	json_put_text(context, "compiler", compiler);
 	json_put_text(context, "flags", GLN_COMPILE_FLAGS);
+	json_put_text(context, "scan_kernel", kernels_chosen());
 	json_put_text(context, "commit", context_commit);
 	json_put_number(context, "json_schema_version", 1);
 }

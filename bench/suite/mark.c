@@ -4,6 +4,7 @@
  * little more than to look, and no more where another vCPU marks the same word.
  *
  *	glean		gln_vcpu_mark(): finds slot and bitmap, counts
+ *	view		gln_view_mark(), in a view that is open for all of them
  *	dirty-mark	gln_dirty_mark(): the same, on a thread that is no vCPU
  *	load-test	load the word, test the bit, set it if it is not: of one
  *			bitmap, in the loop itself. It neither finds a slot nor
@@ -79,6 +80,19 @@ static uint64_t mark_vcpu(struct mark_fixture *f, struct gln_vcpu *vcpu)
 
 	for (uint64_t i = 0; i < MARKS; i++)
 		nr += gln_vcpu_mark(vcpu, i & mask) > 0;
+	return nr;
+}
+
+static uint64_t mark_view(struct mark_fixture *f, struct gln_vcpu *vcpu)
+{
+	const uint64_t mask = f->kind->nr_pages - 1;
+	struct gln_view view;
+	uint64_t nr = 0;
+
+	gln_vcpu_view_open(vcpu, &view);
+	for (uint64_t i = 0; i < MARKS; i++)
+		nr += gln_view_mark(&view, i & mask) > 0;
+	gln_view_close(&view);
 	return nr;
 }
 
@@ -208,6 +222,11 @@ static int vcpu_prepare(struct suite_fixture *head)
 	return prepare(head, mark_vcpu);
 }
 
+static int view_prepare(struct suite_fixture *head)
+{
+	return prepare(head, mark_view);
+}
+
 static int vm_prepare(struct suite_fixture *head)
 {
 	return prepare(head, mark_vm);
@@ -310,6 +329,7 @@ static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
 
 static const struct rival rivals[] = {
 	{"glean", vcpu_prepare, run, glean_check},
+	{"view", view_prepare, run, glean_check},
 	{"dirty-mark", vm_prepare, run, glean_check},
 	{"load-test", load_test_prepare, run, loop_check},
 	{"load-call", load_call_prepare, run, loop_check},
@@ -322,7 +342,7 @@ const struct suite mark_suite = {
 	.counter = "new_marks",
 	.rivals = rivals,
 	.nr_rivals = sizeof(rivals) / sizeof(rivals[0]),
-	.baseline = 2,
+	.baseline = 3,
 	.nr_cases = NR_KINDS * THREADS_MAX,
 	.nr_quick = NR_KINDS * THREADS_MAX,
 	.name_case = name_case,

@@ -14,6 +14,12 @@ int memcmp(const void *a, const void *b, size_t bytes);
 
 enum { GLN_CACHE_LINE = 64 };
 
+/**
+ * gln_fetch_to_write() - have the cache line at @p fetched: it will be written
+ * soon. A hint, about any address, that orders nothing.
+ */
+#define gln_fetch_to_write(p) __builtin_prefetch((const void *)(p), 1)
+
 static inline void *gln_alloc(const struct gln_allocator *from, size_t bytes)
 {
 	return from->alloc(from->ctx, bytes);

@@ -7,22 +7,47 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 
-/* Pages [first, end) of one line: an OR a word, then the summary, once. */
-static uint64_t mark_in_line(struct bitmap *bm, uint64_t first, uint64_t end)
+/* How many are set of marks that mostly are all new, or none of them. */
+static uint64_t count_fresh(uint64_t fresh)
 {
-	const uint64_t last_word = (end - 1) >> GLN_WORD_SHIFT;
+	if (!fresh)
+		return 0;
+	return fresh == UINT64_MAX ? GLN_WORD_BITS : gln_popcount64(fresh);
+}
+
+/* One word of many: its summary bit comes later. Returns how many are new. */
+static uint64_t mark_bits(struct bitmap *bm, uint64_t word, uint64_t bits)
+{
+	if (!bitmap_look(bm, word, bits))
+		return 0;
+	return count_fresh(bitmap_set_bits(&bm->words[word], bits));
+}
+
+/*
+ * Pages [first, end) under one word of the summary, some at least: an OR a
+ * word, then one for the bits above all of them.
+ */
+static uint64_t mark_in_group(struct bitmap *bm, uint64_t first, uint64_t end)
+{
+	const uint64_t last = end - 1;
+	const uint64_t last_word = last >> GLN_WORD_SHIFT;
+	const uint64_t head = UINT64_MAX << first % GLN_WORD_BITS;
+	const uint64_t tail = gln_low_bits(last % GLN_WORD_BITS + 1);
+	uint64_t word = first >> GLN_WORD_SHIFT;
 	uint64_t nr_new = 0;
 
-	for (uint64_t word = first >> GLN_WORD_SHIFT; word <= last_word;
-	     word++) {
-		const uint64_t bits = bitmap_valid_bits(end, word) &
-				      ~bitmap_valid_bits(first, word);
-
-		if (bitmap_look(bm, word, bits))
-			nr_new += gln_popcount64(
-				bitmap_set_bits(&bm->words[word], bits));
+	if (word == last_word) {
+		nr_new = mark_bits(bm, word, head & tail);
+	} else {
+		nr_new = mark_bits(bm, word++, head);
+		while (word < last_word)
+			nr_new += mark_bits(bm, word++, UINT64_MAX);
+		nr_new += mark_bits(bm, word, tail);
 	}
-	bitmap_marked(bm, last_word);
+	bitmap_group_marked(
+		bm, last >> SUMMARY_WORD_SHIFT,
+		gln_bits_between((first >> LINE_SHIFT) % GLN_WORD_BITS,
+				 (last >> LINE_SHIFT) % GLN_WORD_BITS));
 
 	return nr_new;
 }
@@ -38,9 +63,9 @@ uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
 	bitmap_written(bm);
 	while (first < end) {
 		const uint64_t stop =
-			gln_min(end, (first | (LINE_PAGES - 1)) + 1);
+			gln_min(end, (first | (SUMMARY_WORD_PAGES - 1)) + 1);
 
-		nr_new += mark_in_line(bm, first, stop);
+		nr_new += mark_in_group(bm, first, stop);
 		first = stop;
 	}
 
@@ -131,6 +156,31 @@ uint64_t glni_bitmap_nr_lines(const struct bitmap *bm, uint64_t enough)
 	return gln_min(nr, enough);
 }
 
+uint64_t glni_bitmap_lines_end(const struct bitmap *bm, uint64_t line,
+			       uint64_t end, uint64_t nr)
+{
+	const uint64_t nr_words = gln_div_up(end, GLN_WORD_BITS);
+	uint64_t word = line >> GLN_WORD_SHIFT;
+	uint64_t skipped = gln_low_bits((unsigned int)(line % GLN_WORD_BITS));
+
+	while (word < nr_words) {
+		/* Relaxed: a guess that decides how much to take, not what. */
+		const uint64_t bits =
+			gln_load_relaxed(&bm->summary[word]) & ~skipped;
+		const uint64_t some =
+			gln_lowest_set(bits, gln_min(nr, GLN_WORD_BITS));
+
+		nr -= gln_popcount64(some);
+		if (!nr)
+			return gln_min(end, (word << GLN_WORD_SHIFT) +
+						    gln_last_set(some) + 1);
+		skipped = 0;
+		word = next_word(bm, 0, word + 1, nr_words);
+	}
+
+	return end;
+}
+
 uint64_t glni_snapshot_next_line(const struct snapshot *snap, uint64_t line,
 				 uint64_t end)
 {
@@ -201,13 +251,7 @@ void glni_snapshot_reset(struct snapshot *snap)
 
 enum {
 	SPAN_LINES = 512, /* 32 KiB are gone through at once: they fit in L1 */
-	MAX_SPANS = 32,	  /* cache misses worth overlapping */
-};
-
-/** struct span - adjacent lines of a snapshot that hold something. */
-struct span {
-	uint64_t line;
-	uint64_t nr_lines;
+	BATCH_SPANS = 32, /* cache misses worth overlapping */
 };
 
 uint64_t glni_snapshot_span(const struct snapshot *snap, uint64_t line)
@@ -230,26 +274,62 @@ uint64_t glni_snapshot_span(const struct snapshot *snap, uint64_t line)
 	return gln_min(next, end) - line;
 }
 
-/*
- * Find up to MAX_SPANS spans from @line on and have them fetched: where little
- * is dirty, each is a cache miss, and this overlaps them.
- */
-static unsigned int find_spans(const struct snapshot *snap, uint64_t line,
-			       struct span *spans)
+/** struct span - adjacent lines of a snapshot that hold something. */
+struct span {
+	uint64_t line;
+	uint64_t nr_lines;
+};
+
+/** struct batch - spans found and being fetched, to be gone through next. */
+struct batch {
+	unsigned int nr;
+	struct span spans[BATCH_SPANS];
+};
+
+/** struct finder - @lines of summary word @group are in no batch yet. */
+struct finder {
+	const struct snapshot *snap;
+	uint64_t group;
+	uint64_t nr_groups;
+	uint64_t lines;
+};
+
+static void add_span(struct finder *finder, struct batch *batch,
+		     unsigned int first, unsigned int nr_lines)
 {
-	const uint64_t end = gln_div_up(snap->nr_pages, LINE_PAGES);
-	unsigned int nr = 0;
+	const uint64_t line = finder->group << GLN_WORD_SHIFT | first;
 
-	while (nr < MAX_SPANS &&
-	       (line = glni_snapshot_next_line(snap, line, end)) < end) {
-		const uint64_t nr_lines = glni_snapshot_span(snap, line);
+	gln_fetch_to_write(&finder->snap->words[line << LINE_WORD_SHIFT]);
+	batch->spans[batch->nr++] = (struct span){line, nr_lines};
+}
 
-		__builtin_prefetch(&snap->words[line << LINE_WORD_SHIFT], 1);
-		spans[nr++] = (struct span){line, nr_lines};
-		line += nr_lines;
+/* Move on to the next summary word that is not 0. False at the end. */
+static bool next_group(struct finder *finder)
+{
+	while (!finder->lines && ++finder->group < finder->nr_groups)
+		finder->lines = finder->snap->taken[finder->group];
+
+	return finder->lines != 0;
+}
+
+/*
+ * Fill a batch. The lines of a full summary word are one span; others are one
+ * each, also where two touch: to find out costs more than it saves.
+ */
+static void fill(struct finder *finder, struct batch *batch)
+{
+	batch->nr = 0;
+	while (batch->nr < BATCH_SPANS && next_group(finder)) {
+		uint64_t lines = finder->lines;
+
+		if (lines == UINT64_MAX) {
+			add_span(finder, batch, 0, GLN_WORD_BITS);
+			lines = 0;
+		}
+		for (; lines && batch->nr < BATCH_SPANS; lines &= lines - 1)
+			add_span(finder, batch, gln_ctz64(lines), 1);
+		finder->lines = lines;
 	}
-
-	return nr;
 }
 
 typedef uint64_t (*span_fn)(uint64_t *words, uint64_t nr_lines,
@@ -267,20 +347,45 @@ static uint64_t drain_span(uint64_t *words, uint64_t nr_lines,
 	return kernel->drain(words, nr_lines);
 }
 
-/* The sum of @visit over all spans. */
+static uint64_t sum_batch(const struct snapshot *snap,
+			  const struct batch *batch, span_fn visit,
+			  const struct scan_kernel *kernel)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < batch->nr; i++) {
+		const struct span *const span = &batch->spans[i];
+
+		sum += visit(&snap->words[span->line << LINE_WORD_SHIFT],
+			     span->nr_lines, kernel);
+	}
+
+	return sum;
+}
+
+/*
+ * The sum of @visit over all spans. Where little is dirty each is a cache miss:
+ * while one batch is gone through, the next one is on its way.
+ */
 static uint64_t sum_spans(const struct snapshot *snap, span_fn visit,
 			  const struct scan_kernel *kernel)
 {
-	struct span spans[MAX_SPANS];
-	uint64_t line = 0, sum = 0;
-	unsigned int nr;
+	struct finder finder = {
+		.snap = snap,
+		.nr_groups = bitmap_nr_summary_words(snap->nr_pages),
+		.lines = snap->taken[0],
+	};
+	struct batch batches[2];
+	unsigned int now = 0;
+	uint64_t sum = 0;
 
-	while ((nr = find_spans(snap, line, spans))) {
-		for (unsigned int i = 0; i < nr; i++)
-			sum += visit(
-				&snap->words[spans[i].line << LINE_WORD_SHIFT],
-				spans[i].nr_lines, kernel);
-		line = spans[nr - 1].line + spans[nr - 1].nr_lines;
+	fill(&finder, &batches[now]);
+	while (batches[now].nr) {
+		const struct batch *const batch = &batches[now];
+
+		now = !now;
+		fill(&finder, &batches[now]);
+		sum += sum_batch(snap, batch, visit, kernel);
 	}
 
 	return sum;
@@ -292,10 +397,16 @@ uint64_t glni_snapshot_count(const struct snapshot *snap,
 	return sum_spans(snap, count_span, kernel);
 }
 
+uint64_t glni_snapshot_drain_words(const struct snapshot *snap,
+				   const struct scan_kernel *kernel)
+{
+	return sum_spans(snap, drain_span, kernel);
+}
+
 uint64_t glni_snapshot_drain(struct snapshot *snap,
 			     const struct scan_kernel *kernel)
 {
-	const uint64_t nr = sum_spans(snap, drain_span, kernel);
+	const uint64_t nr = glni_snapshot_drain_words(snap, kernel);
 
 	glni_snapshot_reset(snap);
 	return nr;

@@ -138,32 +138,43 @@ static inline uint64_t bitmap_valid_bits(uint64_t nr_pages, uint64_t word)
 		(unsigned int)gln_min(nr_pages - first, GLN_WORD_BITS));
 }
 
-/* Set a bit of a level. A set one is left alone, its line shared. */
-static inline void bitmap_set_summary(gln_word *level, uint64_t line)
+/* Set bits of a word of a level. Set ones are left alone, their line shared. */
+static inline void bitmap_set_summary(gln_word *word, uint64_t bits)
 {
-	gln_word *word = &level[line >> GLN_WORD_SHIFT];
-	const uint64_t bit = UINT64_C(1) << line % GLN_WORD_BITS;
-
 	/*
 	 * sync mark.7 (acquire) <-> take.1: a bit that another marker set after
 	 * a take had cleared it must not be seen beside the level above as it
 	 * was before that take.
 	 */
-	if (gln_load_acquire(word) & bit)
+	if (!(bits & ~gln_load_acquire(word)))
 		return;
 
 	/* sync mark.4 (acq_rel) <-> take.1: what is below, then its bit. */
-	gln_fetch_or_acq_rel(word, bit);
+	gln_fetch_or_acq_rel(word, bits);
 }
 
-/* Set the summary bit of @line, and those above it, bottom up. */
+/*
+ * Set bits @lines of word @group of the summary, and what is above them, bottom
+ * up. A word is in one line: there is one bit for all of it a level up.
+ */
+static inline void bitmap_summarise_group(struct bitmap *bm, uint64_t group,
+					  uint64_t lines)
+{
+	uint64_t bit = group >> LINE_WORD_SHIFT;
+
+	bitmap_set_summary(&bm->summary[group], lines);
+	for (unsigned int i = 0; i < bm->nr_upper; i++) {
+		bitmap_set_summary(&bm->upper[i][bit >> GLN_WORD_SHIFT],
+				   UINT64_C(1) << bit % GLN_WORD_BITS);
+		bit >>= LINE_SHIFT;
+	}
+}
+
+/* Set the summary bit of @line, and those above it. */
 static inline void bitmap_summarise(struct bitmap *bm, uint64_t line)
 {
-	bitmap_set_summary(bm->summary, line);
-	for (unsigned int i = 0; i < bm->nr_upper; i++) {
-		line >>= LINE_SHIFT;
-		bitmap_set_summary(bm->upper[i], line);
-	}
+	bitmap_summarise_group(bm, line >> GLN_WORD_SHIFT,
+			       UINT64_C(1) << line % GLN_WORD_BITS);
 }
 
 /*
@@ -191,12 +202,12 @@ static inline uint64_t bitmap_set_bits(gln_word *word, uint64_t bits)
 static inline void bitmap_written(const struct bitmap *bm)
 {
 	/*
-	 * sync mark.1 (seq_cst) <-> take.4, clear.1, watch.1: the guest's
-	 * bytes, or the entry that lets it write, leave the store buffer before
-	 * the load below. Else a take in between clears the bit and its harvest
-	 * protects an entry that is not writable yet, while we, having seen the
-	 * bit, leave it clear: a lost write, in seconds even on x86
-	 * (tests/stress/store_buffer.c).
+	 * sync mark.1 (seq_cst) <-> take.4, clear.1, watch.1, all.2: the
+	 * guest's bytes, or the entry that lets it write, leave the store
+	 * buffer before the load below. Else a take in between clears the bit
+	 * and its harvest protects an entry that is not writable yet, while we,
+	 * having seen the bit, leave it clear: a lost write, in seconds even on
+	 * x86 (tests/stress/store_buffer.c).
 	 */
 	glni_fence_light(bm->fence);
 }
@@ -215,17 +226,28 @@ static inline uint64_t bitmap_look(struct bitmap *bm, uint64_t word,
 	return bits & ~gln_load_acquire(&bm->words[word]);
 }
 
-/* The word is set: see to its summary bit. */
-static inline void bitmap_marked(struct bitmap *bm, uint64_t word)
+/* Words of @lines of summary word @group are set: see to the bits above them.
+ */
+static inline void bitmap_group_marked(struct bitmap *bm, uint64_t group,
+				       uint64_t lines)
 {
 	/*
-	 * sync mark.5 (seq_cst) <-> take.2: the word is set before the summary
-	 * is looked at. In the form with a fence each, take exchanges every
-	 * word under a summary bit and the orders above suffice.
+	 * sync mark.5 (seq_cst) <-> take.2, all.1: the word is set before the
+	 * summary is looked at. In the form with a fence each, take exchanges
+	 * every word under a summary bit and the orders above suffice.
 	 */
 	gln_fence_compiler();
 	if (!GLN_BREAK_SUMMARY_FIRST)
-		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
+		bitmap_summarise_group(bm, group, lines);
+}
+
+/* The word is set: see to its summary bit. */
+static inline void bitmap_marked(struct bitmap *bm, uint64_t word)
+{
+	const uint64_t line = word >> LINE_WORD_SHIFT;
+
+	bitmap_group_marked(bm, line >> GLN_WORD_SHIFT,
+			    UINT64_C(1) << line % GLN_WORD_BITS);
 }
 
 /** bitmap_mark_word() - mark @bits of @word. Returns those that are new. */
@@ -284,10 +306,22 @@ struct take_limits {
 	uint64_t deadline_ns;
 };
 
-/** struct take_result - what was taken, and the first page not looked at. */
+/**
+ * struct take_result - what was taken, and at what cost.
+ *
+ * @next_page:	the first page that was not looked at.
+ * @nr_looked:	lines that were looked at.
+ * @nr_empty:	of these, lines of which nothing was taken.
+ * @nr_put_back: lines whose summary bit was taken for nothing.
+ * @nr_atomics: locked operations on words.
+ */
 struct take_result {
 	uint64_t nr_pages;
 	uint64_t next_page;
+	uint64_t nr_looked;
+	uint64_t nr_empty;
+	uint64_t nr_put_back;
+	uint64_t nr_atomics;
 };
 
 /**
@@ -299,6 +333,20 @@ struct take_result {
  */
 struct take_result glni_bitmap_take(struct bitmap *bm, struct snapshot *snap,
 				    const struct take_limits *limits);
+
+/**
+ * glni_bitmap_take_summary(), glni_bitmap_take_lines() - the same without
+ * limits, in two halves, so that several bitmaps share a fence and several
+ * threads the second half (dirty/parts.h).
+ *
+ * The first takes the summary, and is false if no line may hold a mark. In the
+ * form FENCE_ONE the caller issues fence take.2 next. The second takes the
+ * words of pages [first, end), which begin and end with a word of the summary,
+ * or with the bitmap; returns pages taken.
+ */
+bool glni_bitmap_take_summary(struct bitmap *bm, struct snapshot *snap);
+uint64_t glni_bitmap_take_lines(struct bitmap *bm, struct snapshot *snap,
+				uint64_t first, uint64_t end);
 
 /**
  * glni_bitmap_take_bits() - take those of @bits that are set in @word into the
@@ -354,7 +402,21 @@ uint64_t glni_snapshot_count(const struct snapshot *snap,
 uint64_t glni_snapshot_drain(struct snapshot *snap,
 			     const struct scan_kernel *kernel);
 
+/**
+ * glni_snapshot_drain_words() - as glni_snapshot_drain(), but leaves "taken" to
+ * a glni_snapshot_reset() that follows: for a part of a snapshot.
+ */
+uint64_t glni_snapshot_drain_words(const struct snapshot *snap,
+				   const struct scan_kernel *kernel);
+
 /** glni_bitmap_nr_lines() - lines whose summary bit is set, up to @enough. */
 uint64_t glni_bitmap_nr_lines(const struct bitmap *bm, uint64_t enough);
+
+/**
+ * glni_bitmap_lines_end() - the line after the @nr-th of [line, end) whose
+ * summary bit is set, or @end if it has not as many. @nr > 0, line < end.
+ */
+uint64_t glni_bitmap_lines_end(const struct bitmap *bm, uint64_t line,
+			       uint64_t end, uint64_t nr);
 
 #endif

@@ -1,100 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * kernel.c - take whole lines, count them, clear them.
- *
- * The text is one; only the way to count bits differs. Without the CPU's
- * instruction counting costs as much as the exchange.
+ * kernel.c - the scan kernel that needs nothing, and the choice of one.
  */
-#include "core/bitmap/kernel.h"
+#include <glean/kernel.h>
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
-typedef unsigned int (*count_fn)(uint64_t word);
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-/*
- * Take one word. A mark set after the load is the next harvest's.
- *
- * Looking first keeps words that are 0 in a shared line, but needs fence take.2
- * between the summary and here; where markers pay for fences there is none, and
- * every word is exchanged.
- */
-ALWAYS_INLINE uint64_t take_word(gln_word *word, enum fence_form form)
-{
-	if (form == FENCE_ONE && !gln_load_relaxed(word))
-		return 0;
-
-	/*
-	 * sync take.3 (acq_rel) <-> mark.2, mark.3, mark.6: the bytes behind
-	 * each bit are read after it; whoever marks after us sees the summary
-	 * cleared.
-	 */
-	return gln_xchg_acq_rel(word, 0);
-}
-
-ALWAYS_INLINE uint64_t take_line(gln_word *from, uint64_t *to,
-				 enum fence_form form, count_fn count)
-{
-	uint64_t nr = 0;
-
-	for (unsigned int i = 0; i < LINE_WORDS; i++) {
-		to[i] = take_word(&from[i], form);
-		nr += count(to[i]);
-	}
-
-	return nr;
-}
-
-ALWAYS_INLINE uint64_t take_lines(struct bitmap *bm, struct snapshot *snap,
-				  uint64_t group, uint64_t *lines,
-				  count_fn count)
-{
-	const enum fence_form form = bm->fence;
-	uint64_t nr_pages = 0;
-
-	for (uint64_t left = *lines; left; left &= left - 1) {
-		const uint64_t line = group << GLN_WORD_SHIFT | gln_ctz64(left);
-		const uint64_t word = line << LINE_WORD_SHIFT;
-		const uint64_t nr = take_line(&bm->words[word],
-					      &snap->words[word], form, count);
-
-		if (!nr)
-			*lines &= ~(left & -left);
-		nr_pages += nr;
-	}
-
-	return nr_pages;
-}
-
-ALWAYS_INLINE uint64_t count_lines(const uint64_t *words, uint64_t nr_lines,
-				   count_fn count)
-{
-	uint64_t nr = 0;
-
-	for (uint64_t i = 0; i < nr_lines * LINE_WORDS; i++)
-		nr += count(words[i]);
-
-	return nr;
-}
-
-/* A line is cleared while it is in L1, so that this is one pass, not two. */
-ALWAYS_INLINE uint64_t drain_lines(uint64_t *words, uint64_t nr_lines,
-				   count_fn count)
-{
-	uint64_t nr = 0;
-
-	for (uint64_t i = 0; i < nr_lines; i++) {
-		uint64_t *const line = &words[i << LINE_WORD_SHIFT];
-
-		nr += count_lines(line, 1, count);
-		__builtin_memset(line, 0, sizeof(uint64_t[LINE_WORDS]));
-	}
-
-	return nr;
-}
+#include "core/base/errno.h"
+#include "core/bitmap/kernel_lines.h"
 
 static bool always_usable(void)
 {
@@ -102,9 +13,9 @@ static bool always_usable(void)
 }
 
 static uint64_t take_lines_scalar(struct bitmap *bm, struct snapshot *snap,
-				  uint64_t group, uint64_t *lines)
+				  uint64_t group, struct line_take *take)
 {
-	return take_lines(bm, snap, group, lines, gln_popcount64);
+	return take_lines(bm, snap, group, take, look_at_words, gln_popcount64);
 }
 
 static uint64_t count_scalar(const uint64_t *words, uint64_t nr_lines)
@@ -117,58 +28,34 @@ static uint64_t drain_scalar(uint64_t *words, uint64_t nr_lines)
 	return drain_lines(words, nr_lines, gln_popcount64);
 }
 
-#if defined(__x86_64__)
-__attribute__((target("popcnt"))) static inline unsigned int count_popcnt(
-	uint64_t word)
+static uint64_t ones_scalar(const uint64_t *words, uint64_t nr_words)
 {
-	return (unsigned int)__builtin_popcountll(word);
+	return ones_by_line(words, nr_words);
 }
 
-__attribute__((target("popcnt"))) static uint64_t take_lines_popcnt(
-	struct bitmap *bm, struct snapshot *snap, uint64_t group,
-	uint64_t *lines)
-{
-	return take_lines(bm, snap, group, lines, count_popcnt);
-}
+static const struct scan_kernel scalar = {
+	.name = "scalar",
+	.is_usable = always_usable,
+	.take_lines = take_lines_scalar,
+	.count = count_scalar,
+	.drain = drain_scalar,
+	.ones = ones_scalar,
+};
 
-__attribute__((target("popcnt"))) static uint64_t count_lines_popcnt(
-	const uint64_t *words, uint64_t nr_lines)
-{
-	return count_lines(words, nr_lines, count_popcnt);
-}
-
-__attribute__((target("popcnt"))) static uint64_t drain_lines_popcnt(
-	uint64_t *words, uint64_t nr_lines)
-{
-	return drain_lines(words, nr_lines, count_popcnt);
-}
-
-/* Intel SDM vol. 2, CPUID leaf 1: ECX bit 23 is POPCNT; AMD has it there too.
- */
-static bool has_popcnt(void)
-{
-	unsigned int eax, ebx, ecx, edx;
-
-	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_POPCNT);
-}
+static const struct scan_kernel *const kernels[] = {
+	&scalar,
+#if KERNEL_X86
+	&glni_kernel_popcnt,
 #endif
-
-static const struct scan_kernel kernels[] = {
-	{
-		.name = "scalar",
-		.is_usable = always_usable,
-		.take_lines = take_lines_scalar,
-		.count = count_scalar,
-		.drain = drain_scalar,
-	},
-#if defined(__x86_64__)
-	{
-		.name = "popcnt",
-		.is_usable = has_popcnt,
-		.take_lines = take_lines_popcnt,
-		.count = count_lines_popcnt,
-		.drain = drain_lines_popcnt,
-	},
+#if KERNEL_AVX
+	&glni_kernel_avx2,
+	&glni_kernel_avx512,
+#endif
+#if KERNEL_NEON
+	&glni_kernel_neon,
+#endif
+#if KERNEL_VSX
+	&glni_kernel_vsx,
 #endif
 };
 
@@ -176,15 +63,68 @@ enum { NR_KERNELS = sizeof(kernels) / sizeof(kernels[0]) };
 
 const struct scan_kernel *glni_scan_kernel(size_t i)
 {
-	return i < NR_KERNELS ? &kernels[i] : NULL;
+	return i < NR_KERNELS ? kernels[i] : NULL;
 }
 
 const struct scan_kernel *glni_best_kernel(void)
 {
 	size_t i = NR_KERNELS - 1;
 
-	while (!kernels[i].is_usable())
+	while (i && !kernels[i]->is_usable())
 		i--;
 
-	return &kernels[i];
+	return kernels[i];
+}
+
+/* NULL until it is asked for: asking the CPU is an exit, under a hypervisor. */
+static _Atomic(const struct scan_kernel *) chosen;
+
+/* Relaxed, here and below: what it points to never changes. */
+const struct scan_kernel *glni_chosen_kernel(void)
+{
+	const struct scan_kernel *kernel = gln_load_relaxed(&chosen);
+
+	if (kernel)
+		return kernel;
+
+	/* Another thread may have chosen meanwhile: then that one. */
+	const struct scan_kernel *const best = glni_best_kernel();
+
+	return gln_cas_strong_relaxed(&chosen, &kernel, best) ? best : kernel;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+	for (; *a && *a == *b; a++)
+		b++;
+
+	return *a == *b;
+}
+
+int gln_scan_kernel_use(const char *name)
+{
+	const struct scan_kernel *kernel = NULL;
+
+	for (size_t i = 0; name && i < NR_KERNELS && !kernel; i++)
+		if (is_same(name, kernels[i]->name))
+			kernel = kernels[i];
+	if (name && !kernel)
+		return -ENOENT;
+	if (kernel && !kernel->is_usable())
+		return -ENOTSUP;
+
+	gln_store_relaxed(&chosen, kernel);
+	return 0;
+}
+
+size_t gln_scan_kernels(struct gln_kernel_info *infos, size_t max)
+{
+	for (size_t i = 0; i < NR_KERNELS && i < max; i++)
+		infos[i] = (struct gln_kernel_info){
+			.name = kernels[i]->name,
+			.usable = kernels[i]->is_usable(),
+			.chosen = kernels[i] == glni_chosen_kernel(),
+		};
+
+	return NR_KERNELS;
 }

@@ -7,6 +7,9 @@
  *   3  words of taken lines   exchange; lines found empty are dropped
  *   4  lines not reached      their summary bits go back
  *
+ * Under a budget these are done in rounds, each for no more lines than may be
+ * needed: what a take costs follows its budget, not what is dirty.
+ *
  * From the top down here, from the words up in mark: a mark between 1
  * and 3 is taken now and leaves a summary bit behind that the next take finds
  * pointing at nothing (B2); a mark after 3 is the next take's.
@@ -14,6 +17,14 @@
 #include "core/bitmap/kernel.h"
 
 #include "core/base/assert.h"
+#include "core/base/memory.h"
+
+enum {
+	/* Lines on their way from memory: misses worth overlapping. */
+	FETCH_LINES = 32,
+	/* Lines of a round that may end at any time: 10 us to put back. */
+	DEADLINE_LINES = 512,
+};
 
 /* Bits of summary word @group that stand for lines [first, end). */
 static uint64_t lines_in_range(uint64_t group, uint64_t first, uint64_t end)
@@ -63,6 +74,7 @@ struct summary_take {
 	uint64_t end;
 	uint64_t nr_lines;
 	uint64_t any;
+	uint64_t nr_atomics;
 };
 
 /* Clear bits of one word and return which were set, cut or not. */
@@ -104,6 +116,7 @@ static void take_level(struct summary_take *take, unsigned int level,
 		if (word == end)
 			return;
 		bits = take_summary_word(take, level, word);
+		take->nr_atomics++;
 		if (!level) {
 			take->snap->taken[word] |= bits;
 			take->any |= bits;
@@ -119,9 +132,12 @@ static void take_level(struct summary_take *take, unsigned int level,
 	}
 }
 
-/* Step 1. False if no line of [first, end) may hold a mark. */
+/*
+ * Step 1. False if no line of [first, end) may hold a mark. Adds the words it
+ * exchanged to *@nr_atomics.
+ */
 static bool take_summary(struct bitmap *bm, struct snapshot *snap,
-			 uint64_t first, uint64_t end)
+			 uint64_t first, uint64_t end, uint64_t *nr_atomics)
 {
 	struct summary_take take = {
 		.bm = bm,
@@ -132,20 +148,24 @@ static bool take_summary(struct bitmap *bm, struct snapshot *snap,
 	};
 
 	take_level(&take, bm->nr_upper, 0, UINT64_MAX);
+	*nr_atomics += take.nr_atomics;
 	return take.any != 0;
 }
 
-/* Step 4, for lines [first, end). */
-static void put_back_summary(struct bitmap *bm, struct snapshot *snap,
-			     uint64_t first, uint64_t end)
+/* Step 4, for lines [first, end). Returns how many. */
+static uint64_t put_back_summary(struct bitmap *bm, struct snapshot *snap,
+				 uint64_t first, uint64_t end)
 {
-	uint64_t line = first;
+	uint64_t line = first, nr = 0;
 
 	while ((line = glni_snapshot_next_line(snap, line, end)) < end) {
 		snap->taken[line >> GLN_WORD_SHIFT] &=
 			~(UINT64_C(1) << line % GLN_WORD_BITS);
 		bitmap_summarise(bm, line++);
+		nr++;
 	}
+
+	return nr;
 }
 
 uint64_t glni_bitmap_take_bits(struct bitmap *bm, struct snapshot *snap,
@@ -172,13 +192,21 @@ uint64_t glni_bitmap_take_bits(struct bitmap *bm, struct snapshot *snap,
 	return bits;
 }
 
-/** struct walk - a take under way. */
+/**
+ * struct walk - a take under way.
+ *
+ * @next_line:	lines from here on were not looked at.
+ * @next_fetch:	lines of summary words from here on were not fetched.
+ * @nr_fetched:	lines that were, and that were not looked at.
+ */
 struct walk {
 	struct bitmap *bm;
 	struct snapshot *snap;
 	const struct take_limits *limits;
 	struct take_result result;
-	uint64_t next_line; /* lines from here on were not looked at */
+	uint64_t next_line;
+	uint64_t next_fetch;
+	uint64_t nr_fetched;
 };
 
 static uint64_t room_left(const struct walk *walk)
@@ -211,11 +239,13 @@ static void take_cut_line(struct walk *walk, uint64_t line)
 			continue;
 		walk->result.nr_pages += gln_popcount64(glni_bitmap_take_bits(
 			walk->bm, walk->snap, word, some));
+		walk->result.nr_atomics++;
 		walk->result.next_page =
 			(word << GLN_WORD_SHIFT) + gln_last_set(some) + 1;
 	}
 	if (room_left(walk))
 		walk->result.next_page = (line + 1) << LINE_SHIFT;
+	walk->result.nr_looked++;
 
 	bitmap_summarise(walk->bm, line);
 }
@@ -253,8 +283,9 @@ static void take_group(struct walk *walk, uint64_t group, uint64_t wanted)
 	const uint64_t first = low + gln_ctz64(wanted);
 	const uint64_t last = low + gln_last_set(wanted);
 	const uint64_t most = (uint64_t)gln_popcount64(lines) << LINE_SHIFT;
-	uint64_t kept = lines;
+	struct line_take take = {.lines = lines};
 
+	walk->nr_fetched -= gln_min(walk->nr_fetched, gln_popcount64(lines));
 	if (most > room_left(walk) || is_cut(walk, first) ||
 	    is_cut(walk, last)) {
 		take_carefully(walk, group, lines);
@@ -262,8 +293,11 @@ static void take_group(struct walk *walk, uint64_t group, uint64_t wanted)
 	}
 
 	walk->result.nr_pages += walk->bm->kernel->take_lines(
-		walk->bm, walk->snap, group, &kept);
-	*taken &= ~lines | kept;
+		walk->bm, walk->snap, group, &take);
+	*taken &= ~lines | take.lines;
+	walk->result.nr_looked += gln_popcount64(lines);
+	walk->result.nr_empty += gln_popcount64(lines & ~take.lines);
+	walk->result.nr_atomics += take.nr_atomics;
 	walk->next_line = last + 1;
 	walk->result.next_page = (last + 1) << LINE_SHIFT;
 }
@@ -275,20 +309,78 @@ static bool is_spent(const struct walk *walk)
 	return !room_left(walk) || (deadline && gln_plat_now_ns() >= deadline);
 }
 
-struct take_result glni_bitmap_take(struct bitmap *bm, struct snapshot *snap,
-				    const struct take_limits *limits)
+/*
+ * Have lines fetched that come next, live ones and their place in the snapshot:
+ * where little is dirty each is a cache miss, and an exchange waits for its own
+ * while it keeps others from starting.
+ */
+static void fetch_ahead(struct walk *walk, uint64_t end_group)
 {
-	const uint64_t end = gln_div_up(limits->end, LINE_PAGES);
-	uint64_t line = limits->first >> LINE_SHIFT;
-	struct walk walk = {.bm = bm, .snap = snap, .limits = limits};
+	while (walk->nr_fetched < FETCH_LINES && walk->next_fetch < end_group) {
+		const uint64_t group = walk->next_fetch++;
+		uint64_t lines = walk->snap->taken[group];
+
+		for (; lines; lines &= lines - 1) {
+			const uint64_t word =
+				(group << GLN_WORD_SHIFT | gln_ctz64(lines))
+				<< LINE_WORD_SHIFT;
+
+			gln_fetch_to_write(&walk->bm->words[word]);
+			gln_fetch_to_write(&walk->snap->words[word]);
+			walk->nr_fetched++;
+		}
+	}
+}
+
+/* Step 3, up to line @end. True if it stopped before, the limits spent. */
+static bool take_words(struct walk *walk, uint64_t end)
+{
+	const uint64_t end_group = gln_div_up(end, GLN_WORD_BITS);
 	bool stopped = false;
+	uint64_t line;
 
-	gln_assert(limits->first < limits->end && limits->max_pages > 0);
-	gln_assert(limits->end <= bm->nr_pages);
+	walk->next_fetch = walk->next_line >> GLN_WORD_SHIFT;
+	walk->nr_fetched = 0;
+	while (!stopped && (line = glni_snapshot_next_line(
+				    walk->snap, walk->next_line, end)) < end) {
+		const uint64_t group = line >> GLN_WORD_SHIFT;
 
-	walk.next_line = line;
-	if (!take_summary(bm, snap, line, end))
-		goto out;
+		fetch_ahead(walk, end_group);
+		take_group(walk, group,
+			   lines_in_range(group, walk->next_line, end));
+		stopped = is_spent(walk);
+	}
+
+	return stopped;
+}
+
+/*
+ * Where a round ends that begins at walk->next_line: a page at least is in each
+ * line, unless its summary bit is stale (B2). If many are, rounds get longer,
+ * so that their fences do not count.
+ */
+static uint64_t round_end(const struct walk *walk, uint64_t end)
+{
+	uint64_t nr = gln_max(room_left(walk), walk->result.nr_looked);
+
+	if (walk->limits->deadline_ns)
+		nr = gln_min(nr, DEADLINE_LINES);
+	if (nr >= end - walk->next_line)
+		return end;
+	return glni_bitmap_lines_end(walk->bm, walk->next_line, end, nr);
+}
+
+/* All steps, up to line @end. True if it stopped before, the limits spent. */
+static bool take_round(struct walk *walk, uint64_t end)
+{
+	struct bitmap *const bm = walk->bm;
+	bool stopped;
+
+	if (!take_summary(bm, walk->snap, walk->next_line, end,
+			  &walk->result.nr_atomics)) {
+		walk->next_line = end;
+		return false;
+	}
 
 	/*
 	 * sync take.2 (seq_cst) <-> mark.5: summary bits are cleared before
@@ -299,18 +391,60 @@ struct take_result glni_bitmap_take(struct bitmap *bm, struct snapshot *snap,
 	if (bm->fence == FENCE_ONE)
 		glni_fence_heavy(bm->fence);
 
-	while (!stopped && (line = glni_snapshot_next_line(snap, walk.next_line,
-							   end)) < end) {
-		const uint64_t group = line >> GLN_WORD_SHIFT;
+	stopped = take_words(walk, end);
+	walk->result.nr_put_back =
+		put_back_summary(bm, walk->snap, walk->next_line, end);
+	walk->next_line = stopped ? walk->next_line : end;
+	return stopped;
+}
 
-		take_group(&walk, group,
-			   lines_in_range(group, walk.next_line, end));
-		stopped = is_spent(&walk);
-	}
-	put_back_summary(bm, snap, walk.next_line, end);
-out:
+struct take_result glni_bitmap_take(struct bitmap *bm, struct snapshot *snap,
+				    const struct take_limits *limits)
+{
+	const uint64_t end = gln_div_up(limits->end, LINE_PAGES);
+	struct walk walk = {
+		.bm = bm,
+		.snap = snap,
+		.limits = limits,
+		.next_line = limits->first >> LINE_SHIFT,
+	};
+	bool stopped = false;
+
+	gln_assert(limits->first < limits->end && limits->max_pages > 0);
+	gln_assert(limits->end <= bm->nr_pages);
+
+	while (!stopped && walk.next_line < end)
+		stopped = take_round(&walk, round_end(&walk, end));
+
 	if (!stopped)
 		walk.result.next_page = limits->end;
 	walk.result.next_page = gln_min(walk.result.next_page, limits->end);
 	return walk.result;
+}
+
+bool glni_bitmap_take_summary(struct bitmap *bm, struct snapshot *snap)
+{
+	uint64_t nr_atomics = 0;
+
+	return take_summary(bm, snap, 0, gln_div_up(bm->nr_pages, LINE_PAGES),
+			    &nr_atomics);
+}
+
+uint64_t glni_bitmap_take_lines(struct bitmap *bm, struct snapshot *snap,
+				uint64_t first, uint64_t end)
+{
+	const struct take_limits limits = {
+		.first = first,
+		.end = end,
+		.max_pages = UINT64_MAX,
+	};
+	struct walk walk = {
+		.bm = bm,
+		.snap = snap,
+		.limits = &limits,
+		.next_line = first >> LINE_SHIFT,
+	};
+
+	take_words(&walk, gln_div_up(end, LINE_PAGES));
+	return walk.result.nr_pages;
 }

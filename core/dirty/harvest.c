@@ -5,16 +5,12 @@
 #include "core/dirty/harvest.h"
 
 #include "core/base/memory.h"
+#include "core/base/probe.h"
 
 enum {
 	/* Pages looked at between two readings of the budget: 8 GiB of 4 KiB.
 	 */
 	WINDOW_PAGES = 64 * SUMMARY_WORD_PAGES,
-	/*
-	 * Dirty lines from which on a flip is cheaper: their exchanges, some
-	 * 10 ns each, cost more than a grace period, some 10 us.
-	 */
-	FLIP_LINES = 256,
 };
 
 static bool has_cap(const struct gln_harvest *harvest, uint32_t cap)
@@ -33,6 +29,7 @@ struct gln_harvest *glni_harvest_start(struct slot *slot,
 	harvest->log = slot->log;
 	harvest->stats = stats;
 	harvest->is_empty = true;
+	harvest->begun_ns = 0;
 	harvest->nr_settled = 0;
 	memset(&harvest->report, 0, sizeof(harvest->report));
 	/* Nothing to walk yet: a clean slot's snapshot is not looked at. */
@@ -49,10 +46,20 @@ int glni_harvest_collect(struct gln_harvest *harvest, uint64_t first,
 		.count = end - first,
 	};
 
+	struct gln_harvest_report *const report = &harvest->report;
+	uint64_t start_ns;
+	int err;
+
 	if (!has_cap(harvest, GLN_CAP_COLLECT))
 		return 0;
-	return harvest->backend->ops->collect(harvest->backend,
-					      &harvest->slot->face, range);
+
+	start_ns = gln_plat_now_ns();
+	err = harvest->backend->ops->collect(harvest->backend,
+					     &harvest->slot->face, range);
+	report->collect_calls++;
+	report->collect_ns += dirty_time(harvest->stats, GLN_STEP_COLLECT,
+					 start_ns, gln_plat_now_ns());
+	return err;
 }
 
 /* Without budget or cursor a harvest takes all of the slot. */
@@ -108,6 +115,10 @@ static int exchange(struct gln_harvest *harvest,
 		result = glni_bitmap_take(log->live, &log->snap, &limits);
 		report->nr_pages += result.nr_pages;
 		report->next_page = result.next_page;
+		report->bytes_read +=
+			result.nr_looked * LINE_WORDS * GLN_WORD_BYTES;
+		report->atomics += result.nr_atomics;
+		report->empty_lines += result.nr_empty;
 		harvest->is_empty = !report->nr_pages;
 		spent = report->nr_pages == max_pages ||
 			(deadline_ns && gln_plat_now_ns() >= deadline_ns);
@@ -136,13 +147,29 @@ static void flip(struct gln_harvest *harvest)
 
 /* Is the strategy that is cheaper for what is marked, or was chosen, to flip?
  */
-static bool wants_flip(const struct gln_harvest *harvest,
-		       const struct gln_harvest_params *params)
+bool glni_harvest_wants_flip(const struct gln_harvest *harvest,
+			     const struct gln_harvest_params *params)
 {
+	const struct log *const log = harvest->log;
+	uint64_t enough;
+
 	if (params->strategy != GLN_HARVEST_AUTO || !is_whole(params))
 		return params->strategy == GLN_HARVEST_FLIP;
-	return glni_bitmap_nr_lines(harvest->log->live, FLIP_LINES) ==
-	       FLIP_LINES;
+	enough = strategy_flip_lines(&log->strategy);
+	return glni_bitmap_nr_lines(log->live, enough) == enough;
+}
+
+/* What it cost to take all of a slot, so that the next choice is better. */
+static void note_take(struct gln_harvest *harvest, uint64_t ns)
+{
+	struct strategy *const strategy = &harvest->log->strategy;
+	const uint64_t line_bytes = LINE_WORDS * GLN_WORD_BYTES;
+
+	if (harvest->is_flipped)
+		strategy_note_flip(strategy, ns);
+	else if (!harvest->is_empty)
+		strategy_note_exchange(
+			strategy, harvest->report.bytes_read / line_bytes, ns);
 }
 
 /* All of a slot is collected first, so that what is marked can be measured. */
@@ -156,7 +183,8 @@ static int take_marks(struct gln_harvest *harvest,
 					   log_nr_pages(harvest->log));
 	if (err)
 		return err;
-	if (!wants_flip(harvest, params))
+	harvest->is_flipped = glni_harvest_wants_flip(harvest, params);
+	if (!harvest->is_flipped)
 		return exchange(harvest, params, now_ns);
 
 	flip(harvest);
@@ -175,36 +203,57 @@ static size_t cut_runs(struct gln_range *runs, size_t nr)
 	return left;
 }
 
-/* Have the backend protect the first @nr of our runs. */
-static int protect_runs(struct gln_harvest *harvest, size_t nr)
+int glni_harvest_protect(struct gln_harvest *harvest, struct gln_range *runs,
+			 size_t nr, uint64_t *nr_calls)
 {
 	if (GLN_BREAK_NO_PROTECT || !has_cap(harvest, GLN_CAP_PROTECT))
 		return 0;
 	if (GLN_BREAK_SPAN) {
-		nr = cut_runs(harvest->runs, nr);
+		nr = cut_runs(runs, nr);
 		if (!nr)
 			return 0;
 	}
 
-	harvest->report.protect_calls++;
-	return harvest->backend->ops->protect(
-		harvest->backend, &harvest->slot->face, harvest->runs, nr);
+	++*nr_calls;
+	return harvest->backend->ops->protect(harvest->backend,
+					      &harvest->slot->face, runs, nr);
+}
+
+/* Have the backend protect the first @nr of our runs. */
+static int protect_runs(struct gln_harvest *harvest, size_t nr)
+{
+	return glni_harvest_protect(harvest, harvest->runs, nr,
+				    &harvest->report.protect_calls);
+}
+
+/* Clean pages between two runs that are protected rather than left out. */
+static uint64_t max_gap(const struct gln_harvest *harvest)
+{
+	return has_cap(harvest, GLN_CAP_GAPS)
+		       ? glni_price_max_gap(&harvest->backend->prices,
+					    RUNS_A_CALL)
+		       : 0;
 }
 
 /* Protect every run of the snapshot; note it in the flush plan. */
 static int protect(struct gln_harvest *harvest)
 {
 	const gln_gfn base = harvest->slot->face.base;
-	struct run_walk walk;
+	struct gln_harvest_report *const report = &harvest->report;
+	struct join_walk walk;
 	size_t nr;
 	int err;
 
-	glni_runs_start(&walk, &harvest->log->snap);
-	while ((nr = glni_runs_next(&walk, base, harvest->runs, RUNS_A_CALL))) {
+	glni_joins_start(&walk, &harvest->log->snap, harvest->log->live->kernel,
+			 max_gap(harvest));
+	while ((nr = glni_joins_next(&walk, base, harvest->runs,
+				     RUNS_A_CALL))) {
 		for (size_t i = 0; i < nr; i++)
-			glni_flush_add(&harvest->flush, harvest->runs[i]);
-		harvest->report.nr_runs += nr;
-		harvest->report.nr_pages = harvest->flush.nr_pages;
+			glni_flush_add(&harvest->flush, harvest->runs[i],
+				       harvest->max_flush_ranges);
+		report->nr_runs += nr;
+		report->gap_pages = walk.gap_pages;
+		report->nr_pages = harvest->flush.nr_pages - walk.gap_pages;
 		err = protect_runs(harvest, nr);
 		if (err)
 			return err;
@@ -218,42 +267,66 @@ static int flush(struct gln_harvest *harvest)
 	if (GLN_BREAK_NO_FLUSH || !has_cap(harvest, GLN_CAP_FLUSH))
 		return 0;
 
+	harvest->report.flushes++;
+	harvest->report.flush_ranges = harvest->flush.nr_ranges;
 	dirty_count(&harvest->stats->flushes, 1);
+	dirty_count(&harvest->stats->flush_ranges, harvest->flush.nr_ranges);
 	if (harvest->flush.whole_slot)
 		dirty_count(&harvest->stats->whole_slot_flushes, 1);
 	return harvest->backend->ops->flush(
 		harvest->backend, &harvest->slot->face, &harvest->flush);
 }
 
-static int arm(struct gln_harvest *harvest)
+/* An empty plan, and how long it may get. */
+static void start_flush(struct gln_harvest *harvest)
 {
-	const uint64_t start_ns = gln_plat_now_ns();
+	harvest->max_flush_ranges =
+		harvest->backend
+			? glni_price_flush_ranges(&harvest->backend->prices)
+			: GLN_FLUSH_RANGES;
+	glni_flush_start(&harvest->flush);
+}
+
+static int arm(struct gln_harvest *harvest, uint64_t *now_ns)
+{
+	struct gln_harvest_report *const report = &harvest->report;
+	const uint64_t taken_ns = *now_ns;
 	uint64_t protected_ns;
+	int err;
+
+	start_flush(harvest);
+	err = protect(harvest);
+	protected_ns = gln_plat_now_ns();
+	report->protect_ns = dirty_time(harvest->stats, GLN_STEP_PROTECT,
+					taken_ns, protected_ns);
+	PROBE3(protect, harvest, report->nr_runs, report->protect_ns);
+	*now_ns = protected_ns;
+	if (err || !harvest->flush.nr_pages || !has_cap(harvest, GLN_CAP_FLUSH))
+		return err;
+
+	err = flush(harvest);
+	*now_ns = gln_plat_now_ns();
+	report->flush_ns = dirty_time(harvest->stats, GLN_STEP_FLUSH,
+				      protected_ns, *now_ns);
+	PROBE3(flush, harvest, report->flush_ranges, report->flush_ns);
+	return err;
+}
+
+/*
+ * Protect and flush, counting what was asked of the backend, work or not. The
+ * clock is at *@now_ns, before and after.
+ */
+static int arm_and_count(struct gln_harvest *harvest, uint64_t *now_ns)
+{
 	int err;
 
 	if (harvest->is_empty ||
 	    !has_cap(harvest, GLN_CAP_PROTECT | GLN_CAP_FLUSH))
 		return 0;
 
-	glni_flush_start(&harvest->flush);
-	err = protect(harvest);
-	protected_ns = gln_plat_now_ns();
-	harvest->report.protect_ns = protected_ns - start_ns;
-	if (err)
-		return err;
-
-	if (harvest->flush.nr_pages)
-		err = flush(harvest);
-	harvest->report.flush_ns = gln_plat_now_ns() - protected_ns;
-	return err;
-}
-
-/* Protect and flush, counting what was asked of the backend, work or not. */
-static int arm_and_count(struct gln_harvest *harvest)
-{
-	const int err = arm(harvest);
-
+	err = arm(harvest, now_ns);
 	dirty_count(&harvest->stats->harvested_runs, harvest->report.nr_runs);
+	dirty_count(&harvest->stats->gap_pages, harvest->report.gap_pages);
 	dirty_count(&harvest->stats->protect_calls,
 		    harvest->report.protect_calls);
 	return err;
@@ -268,7 +341,7 @@ struct gln_harvest *glni_rearm_start(struct slot *slot,
 	harvest->backend = backend;
 	harvest->slot = slot;
 	harvest->stats = stats;
-	glni_flush_start(&harvest->flush);
+	start_flush(harvest);
 
 	return harvest;
 }
@@ -281,7 +354,8 @@ int glni_rearm(struct gln_harvest *harvest, uint64_t page, uint64_t mask)
 
 	while (mask) {
 		harvest->runs[nr] = run_take(&mask, first);
-		glni_flush_add_any(&harvest->flush, harvest->runs[nr]);
+		glni_flush_add_any(&harvest->flush, harvest->runs[nr],
+				   harvest->max_flush_ranges);
 		nr++;
 	}
 	harvest->report.protect_calls = 0;
@@ -297,19 +371,45 @@ int glni_rearm_flush(struct gln_harvest *harvest)
 	return harvest->flush.nr_pages ? flush(harvest) : 0;
 }
 
+int glni_harvest_flush(struct gln_harvest *harvest)
+{
+	return flush(harvest);
+}
+
 int glni_harvest_fail(struct gln_harvest *harvest, int err)
 {
+	PROBE2(fail, harvest, err);
 	glni_harvest_put_back(harvest);
 	dirty_count(&harvest->stats->failed_harvests, 1);
 
 	return err;
 }
 
+/* Taken and armed: what follows is the caller's. */
+static void note_begun(struct gln_harvest *harvest, uint64_t start_ns,
+		       uint64_t now_ns)
+{
+	harvest->report.begin_ns =
+		dirty_time(harvest->stats, GLN_STEP_BEGIN, start_ns, now_ns);
+	if (harvest->is_empty)
+		return;
+
+	harvest->begun_ns = now_ns;
+	glni_runs_start(&harvest->walk, &harvest->log->snap,
+			harvest->log->live->kernel);
+}
+
 int glni_harvest_take(struct gln_harvest *harvest,
 		      const struct gln_harvest_params *params)
 {
+	struct gln_harvest_report *const report = &harvest->report;
 	const uint64_t start_ns = gln_plat_now_ns();
-	int err = take_marks(harvest, params, start_ns);
+	uint64_t now_ns;
+	int err;
+
+	PROBE3(begin, harvest, harvest->slot->face.id,
+	       harvest->slot->face.nr_pages);
+	err = take_marks(harvest, params, start_ns);
 
 	/*
 	 * sync take.4 (seq_cst) <-> mark.1: one fence for the whole take puts
@@ -319,14 +419,18 @@ int glni_harvest_take(struct gln_harvest *harvest,
 	if (harvest->report.nr_pages)
 		glni_fence_heavy(harvest->log->live->fence);
 
-	harvest->report.take_ns = gln_plat_now_ns() - start_ns;
+	now_ns = gln_plat_now_ns();
+	report->take_ns =
+		dirty_time(harvest->stats, GLN_STEP_TAKE, start_ns, now_ns);
+	PROBE3(take, harvest, report->nr_pages, report->take_ns);
+	if (!err && is_whole(params))
+		note_take(harvest, report->take_ns - report->collect_ns);
 	if (!err)
-		err = arm_and_count(harvest);
+		err = arm_and_count(harvest, &now_ns);
 	if (err)
 		return glni_harvest_fail(harvest, err);
 
-	if (!harvest->is_empty)
-		glni_runs_start(&harvest->walk, &harvest->log->snap);
+	note_begun(harvest, start_ns, now_ns);
 	return 0;
 }
 
@@ -348,13 +452,15 @@ void glni_harvest_take_bits(struct gln_harvest *harvest, uint64_t word,
 
 int glni_harvest_clear(struct gln_harvest *harvest)
 {
+	uint64_t now_ns;
 	int err;
 
 	/* sync clear.1 (seq_cst) <-> mark.1: as take.4. */
 	if (!harvest->is_empty)
 		glni_fence_heavy(harvest->log->live->fence);
 
-	err = arm_and_count(harvest);
+	now_ns = gln_plat_now_ns();
+	err = arm_and_count(harvest, &now_ns);
 	if (err)
 		return glni_harvest_fail(harvest, err);
 
@@ -363,15 +469,30 @@ int glni_harvest_clear(struct gln_harvest *harvest)
 	return 0;
 }
 
+/* The harvest is at its end. */
+static void note_delivered(struct gln_harvest *harvest)
+{
+	uint64_t ns;
+
+	if (!harvest->begun_ns)
+		return;
+	ns = dirty_time(harvest->stats, GLN_STEP_DELIVER, harvest->begun_ns,
+			gln_plat_now_ns());
+	harvest->begun_ns = 0;
+	PROBE2(deliver, harvest, ns);
+}
+
 uint64_t glni_harvest_drop(struct gln_harvest *harvest)
 {
 	struct log *const log = harvest->log;
-	uint64_t nr = 0;
+	uint64_t nr;
 
-	if (!harvest->is_empty)
-		nr = glni_snapshot_drain(&log->snap, log->live->kernel);
+	if (harvest->is_empty)
+		return 0;
+
+	nr = glni_snapshot_drain(&log->snap, log->live->kernel);
 	dirty_count(&harvest->stats->harvested_pages, nr);
-
+	note_delivered(harvest);
 	return nr;
 }
 

@@ -48,6 +48,18 @@ struct gln_harvest *glni_rearm_start(struct slot *slot,
 int glni_rearm(struct gln_harvest *harvest, uint64_t page, uint64_t mask);
 int glni_rearm_flush(struct gln_harvest *harvest);
 
+/** glni_harvest_wants_flip() - is that cheaper, or what @params say? */
+bool glni_harvest_wants_flip(const struct gln_harvest *harvest,
+			     const struct gln_harvest_params *params);
+
+/**
+ * glni_harvest_protect() - have the backend protect @nr runs of frames, which
+ * may be changed; add to *@nr_calls. glni_harvest_flush() - carry out the plan.
+ */
+int glni_harvest_protect(struct gln_harvest *harvest, struct gln_range *runs,
+			 size_t nr, uint64_t *nr_calls);
+int glni_harvest_flush(struct gln_harvest *harvest);
+
 /** glni_harvest_fail() - a copy failed: put everything back. Returns @err. */
 int glni_harvest_fail(struct gln_harvest *harvest, int err);
 

@@ -33,7 +33,7 @@ static int map_init(const struct gln_allocator *from, struct bitmap *map,
 {
 	map->nr_pages = nr_pages;
 	map->fence = fence;
-	map->kernel = glni_best_kernel();
+	map->kernel = glni_chosen_kernel();
 	map->words = gln_alloc(from, (size_t)bitmap_words_bytes(nr_pages));
 	map->summary = gln_alloc(from, (size_t)bitmap_summary_bytes(nr_pages));
 	bitmap_find_levels(map);
@@ -76,6 +76,7 @@ int glni_log_create(const struct gln_allocator *from, uint64_t nr_pages,
 		return err;
 	}
 
+	strategy_init(&log->strategy);
 	log_make_live(log, &log->maps[0]);
 	*out = log;
 	return 0;

@@ -14,10 +14,16 @@
 #define GLN_CORE_DIRTY_LOG_H
 
 #include <glean/harvest.h>
+#include <glean/stats.h>
 
+#include "core/base/histogram.h"
 #include "core/bitmap/bitmap.h"
+#include "core/dirty/parts.h"
+#include "core/dirty/strategy.h"
 #include "core/slot/slot.h"
 #include "core/wp/flush.h"
+#include "core/wp/join.h"
+#include "core/wp/price.h"
 #include "core/wp/runs.h"
 
 enum {
@@ -41,6 +47,9 @@ struct dirty_stats {
 	gln_word failed_harvests;
 	gln_word log_bytes;
 	gln_word ring_resets;
+	gln_word flush_ranges;
+	gln_word gap_pages;
+	struct histogram steps[GLN_NR_STEPS];
 };
 
 /** dirty_count() - add to a counter that several threads write. */
@@ -50,6 +59,14 @@ static inline void dirty_count(gln_word *counter, uint64_t n)
 	gln_fetch_add_relaxed(counter, n);
 }
 
+/** dirty_time() - a step ended at @now_ns. Returns how long it took. */
+static inline uint64_t dirty_time(struct dirty_stats *stats, enum gln_step step,
+				  uint64_t start_ns, uint64_t now_ns)
+{
+	histogram_add(&stats->steps[step], now_ns - start_ns);
+	return now_ns - start_ns;
+}
+
 /** struct gln_harvest - a transaction; part of the log, so always there. */
 struct gln_harvest {
 	struct gln_backend *backend; /* NULL: explicit marks only */
@@ -57,11 +74,17 @@ struct gln_harvest {
 	struct log *log;
 	struct dirty_stats *stats;
 	struct gln_harvest_report report;
+	uint64_t begun_ns;   /* clock when begin ended; 0: nothing to deliver */
 	bool is_empty;	     /* nothing was taken: the snapshot is untouched */
 	uint64_t nr_settled; /* pages that commits and aborts in part took */
 	struct run_walk walk;
 	struct gln_flush flush;
+	unsigned int max_flush_ranges; /* by price */
 	struct gln_range runs[RUNS_A_CALL];
+	/* Of a harvest of the whole VM: see parts.h. */
+	struct gln_harvest *next;
+	bool is_flipped;
+	struct part_sums sums;
 };
 
 /** struct log - all of it. */
@@ -70,6 +93,8 @@ struct log {
 	struct bitmap *live;  /* as the slot's marks */
 	struct snapshot snap; /* the other one, seen as plain memory */
 	struct gln_harvest harvest;
+	struct strategy strategy;
+	struct gln_vm_harvest all; /* of the VM, if this slot is the first */
 	bool is_all_marked; /* when it began: blocks may still be whole */
 	uint64_t *staging;
 	size_t staging_bytes;
@@ -79,6 +104,12 @@ struct log {
 static inline uint64_t log_nr_pages(const struct log *log)
 {
 	return log->live->nr_pages;
+}
+
+/** log_other() - the bitmap that is not live. */
+static inline struct bitmap *log_other(struct log *log)
+{
+	return &log->maps[log->live == &log->maps[0]];
 }
 
 /** log_make_live() - vCPUs mark in @live from now on; the other is ours. */

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/bitmap/kernel.h"
-
 static uint64_t cache_bytes(hwloc_topology_t topology, hwloc_obj_type_t type)
 {
 	const hwloc_obj_t cache = hwloc_get_obj_by_type(topology, type, 0);
@@ -94,20 +92,4 @@ int gln_host_info(struct gln_host_info *theirs)
 	hwloc_topology_destroy(topology);
 
 	return err;
-}
-
-size_t gln_scan_kernels(struct gln_kernel_info *kernels, size_t max)
-{
-	const struct scan_kernel *kernel;
-	size_t nr = 0;
-
-	for (; (kernel = glni_scan_kernel(nr)); nr++)
-		if (nr < max)
-			kernels[nr] = (struct gln_kernel_info){
-				.name = kernel->name,
-				.usable = kernel->is_usable(),
-				.chosen = kernel == glni_best_kernel(),
-			};
-
-	return nr;
 }

@@ -352,7 +352,7 @@ static int watch_init(struct hpt_mmu *mmu, struct hpt_slot *slot)
 	slot->watch = (struct bitmap){
 		.nr_pages = nr_pages,
 		.fence = FENCE_BOTH,
-		.kernel = glni_best_kernel(),
+		.kernel = glni_chosen_kernel(),
 		.words = gln_alloc(from, words),
 		.summary = gln_alloc(from, summary),
 	};

@@ -44,7 +44,7 @@ static int make_marks(struct hpt_mmu *mmu, uint64_t nr_groups,
 	struct bitmap marks = {
 		.nr_pages = nr_groups,
 		.fence = FENCE_BOTH,
-		.kernel = glni_best_kernel(),
+		.kernel = glni_chosen_kernel(),
 		.words = gln_alloc(from, (size_t)bitmap_words_bytes(nr_groups)),
 		.summary = gln_alloc(from,
 				     (size_t)bitmap_summary_bytes(nr_groups)),

@@ -4,6 +4,7 @@
  */
 #include <glean/harvest.h>
 
+#include "core/base/probe.h"
 #include "core/vm/vm.h"
 
 static bool params_are_valid(const struct gln_harvest_params *params,
@@ -63,6 +64,9 @@ int gln_harvest_report(struct gln_harvest *harvest,
 		harvest->report.nr_pages =
 			harvest->nr_settled +
 			glni_snapshot_count(&log->snap, log->live->kernel);
+	if (harvest->begun_ns)
+		harvest->report.deliver_ns =
+			gln_plat_now_ns() - harvest->begun_ns;
 	return vm_give_report(report, &harvest->report, sizeof(harvest->report))
 		       ? 0
 		       : -EINVAL;
@@ -71,14 +75,18 @@ int gln_harvest_report(struct gln_harvest *harvest,
 size_t gln_harvest_next(struct gln_harvest *harvest, struct gln_range *ranges,
 			size_t max_ranges)
 {
-	return glni_runs_next(&harvest->walk, harvest->slot->face.base, ranges,
-			      max_ranges);
+	const size_t nr = glni_runs_next(
+		&harvest->walk, harvest->slot->face.base, ranges, max_ranges);
+
+	PROBE2(next, harvest, nr);
+	return nr;
 }
 
 void gln_harvest_rewind(struct gln_harvest *harvest)
 {
 	if (!harvest->is_empty)
-		glni_runs_start(&harvest->walk, &harvest->log->snap);
+		glni_runs_start(&harvest->walk, &harvest->log->snap,
+				harvest->log->live->kernel);
 }
 
 /* The part of @range that is in the slot, as pages [*first, *end) of it. */
@@ -132,6 +140,7 @@ uint64_t gln_harvest_commit(struct gln_harvest *harvest)
 {
 	const uint64_t nr = glni_harvest_drop(harvest);
 
+	PROBE2(commit, harvest, nr);
 	slot_release(harvest->slot);
 	return nr;
 }
@@ -140,6 +149,7 @@ uint64_t gln_harvest_abort(struct gln_harvest *harvest)
 {
 	const uint64_t nr = glni_harvest_put_back(harvest);
 
+	PROBE2(abort, harvest, nr);
 	slot_release(harvest->slot);
 	return nr;
 }

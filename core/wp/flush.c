@@ -13,13 +13,15 @@ void glni_flush_start(struct gln_flush *flush)
 	flush->whole_slot = false;
 }
 
-void glni_flush_add(struct gln_flush *flush, struct gln_range range)
+void glni_flush_add(struct gln_flush *flush, struct gln_range range,
+		    unsigned int max)
 {
+	gln_assert(max <= GLN_FLUSH_RANGES);
 	flush->nr_pages += range.count;
 	if (flush->whole_slot)
 		return;
 
-	if (flush->nr_ranges == GLN_FLUSH_RANGES) {
+	if (flush->nr_ranges == max) {
 		flush->whole_slot = true;
 		flush->nr_ranges = 0;
 		return;
@@ -41,7 +43,8 @@ static void extend(struct gln_range *last, struct gln_range range)
 		last->count = end;
 }
 
-void glni_flush_add_any(struct gln_flush *flush, struct gln_range range)
+void glni_flush_add_any(struct gln_flush *flush, struct gln_range range,
+			unsigned int max)
 {
 	struct gln_range *const last =
 		flush->nr_ranges ? &flush->ranges[flush->nr_ranges - 1] : NULL;
@@ -49,7 +52,7 @@ void glni_flush_add_any(struct gln_flush *flush, struct gln_range range)
 	if (flush->whole_slot || !last ||
 	    (range.first > last->first &&
 	     range.first - last->first > last->count)) {
-		glni_flush_add(flush, range);
+		glni_flush_add(flush, range, max);
 		return;
 	}
 

@@ -37,22 +37,27 @@ static inline struct gln_range run_take(uint64_t *mask, uint64_t base)
 	};
 }
 
+struct scan_kernel;
+
 /**
  * struct run_walk - where a walk over a snapshot stands.
  *
+ * @kernel:	passes over words of all ones.
  * @word:	the word being read.
  * @mask:	its bits that were not given out yet.
  * @span_end:	words up to here lie in lines that were taken.
  */
 struct run_walk {
 	const struct snapshot *snap;
+	const struct scan_kernel *kernel;
 	uint64_t word;
 	uint64_t mask;
 	uint64_t span_end;
 };
 
 /** glni_runs_start() - walk @snap from its first page. */
-void glni_runs_start(struct run_walk *walk, const struct snapshot *snap);
+void glni_runs_start(struct run_walk *walk, const struct snapshot *snap,
+		     const struct scan_kernel *kernel);
 
 /** runs_refresh() - the snapshot was changed: give out nothing that is gone. */
 static inline void runs_refresh(struct run_walk *walk)
@@ -63,7 +68,8 @@ static inline void runs_refresh(struct run_walk *walk)
 
 /**
  * glni_runs_next() - the next maximal runs, at most @max, with page 0 of the
- * snapshot being frame @base. Returns how many; 0 at the end.
+ * snapshot being frame @base. Returns how many; 0 at the end. What is behind
+ * them in @ranges may have been written to.
  */
 size_t glni_runs_next(struct run_walk *walk, gln_gfn base,
 		      struct gln_range *ranges, size_t max);

@@ -35,6 +35,12 @@ GLN_BEGIN_DECLS
  * @GLN_CAP_FAULT:	the backend keeps the guest's table: it answers faults.
  * @GLN_CAP_VCPU_LOGS:	marks come from vCPUs' own logs, by @exited; without a
  *			vCPU there are none that matter.
+ * @GLN_CAP_PARTS:	@protect of one slot may come from several threads at
+ *			once, for different pages.
+ * @GLN_CAP_GAPS:	@protect may be given clean pages as well, that lie
+ *			between runs of dirty ones: what was written to them, or
+ *			is meanwhile, is marked all the same. Not where whoever
+ *			protects a page forgets that hardware saw it written.
  *
  * With neither PROTECT nor COLLECT the backend cannot log: gln_log_enable()
  * answers -ENOTSUP. A VM without a backend logs explicit marks only.
@@ -45,6 +51,8 @@ enum gln_cap {
 	GLN_CAP_FLUSH = 1 << 2,
 	GLN_CAP_FAULT = 1 << 3,
 	GLN_CAP_VCPU_LOGS = 1 << 4,
+	GLN_CAP_PARTS = 1 << 5,
+	GLN_CAP_GAPS = 1 << 6,
 };
 
 /** A memslot that the guest may read and not write. */
@@ -136,13 +144,45 @@ struct gln_backend_fault {
 #define GLN_FLUSH_RANGES 64
 
 /**
+ * struct gln_prices - what protect and flush cost, in any one unit: nanoseconds
+ * will do.
+ *
+ * With all of them 0, the default, no clean page is ever protected (G4), and a
+ * plan is a flush of the whole slot from GLN_FLUSH_RANGES + 1 ranges on.
+ *
+ * Two runs with g clean pages between them are given to protect as one range
+ * where g * (@page + @false_protect) is less than @range and a range's share of
+ * @call. It needs GLN_CAP_GAPS. These clean pages are not reported: the guest's
+ * next write of one faults, and marks it, as after any harvest.
+ *
+ * A plan becomes a flush of the whole slot once its ranges, @flush_range each,
+ * cost more than @flush_all. If either is 0, their number alone decides.
+ *
+ * @call:	a call of protect, whatever it is given.
+ * @range:	each range of a call, whatever its length: to find it.
+ * @page:	each page of a range.
+ * @false_protect: what a clean page costs later if it is protected: a fault,
+ *		by the chance that the page was writable.
+ * @flush_range: each range of a plan.
+ * @flush_all:	a flush of the whole slot, with the misses that follow.
+ */
+struct gln_prices {
+	uint32_t call;
+	uint32_t range;
+	uint32_t page;
+	uint32_t false_protect;
+	uint32_t flush_range;
+	uint32_t flush_all;
+};
+
+/**
  * struct gln_flush - what a harvest reaped, and so what must be flushed.
  *
  * The core fills it from the bits it took, not from the entries that changed
  * (G8): an entry found read-only proves nothing about a TLB.
  *
  * @nr_pages:	pages named, for a backend that prices a flush.
- * @whole_slot:	@ranges overflowed: flush all of the slot.
+ * @whole_slot:	@ranges overflowed, or are dearer: flush all of the slot.
  * @nr_ranges:	ranges in use, ascending, disjoint, none touching the next.
  */
 struct gln_flush {
@@ -170,8 +210,9 @@ struct gln_hpt_stream_params;
  * For every call: pointers are valid and ranges lie in the slot. Calls that
  * return int return 0 or a negative errno and leave things as they were, except
  * where noted. attach, detach, log_start and log_stop are serialised by the VM
- * and may allocate. protect, flush and collect come from one harvester a slot,
- * may run beside guest writes, and never allocate (G6). NULL is allowed for a
+ * and may allocate. protect, flush and collect come from one thread a slot at a
+ * time (but see GLN_CAP_PARTS), for several slots at once if need be, may run
+ * beside guest writes, and never allocate (G6). NULL is allowed for a
  * member whose capability is absent, and for attach, detach and log_stop.
  *
  * @attach:	a slot appears; nothing is logged yet.
@@ -183,9 +224,13 @@ struct gln_hpt_stream_params;
  *		@flags: GLN_LOG_START_*.
  * @log_stop:	no write needs to be noticed any more.
  * @protect:	make writes to @ranges fault. Idempotent. @ranges are maximal
- *		runs of reaped pages, ascending (G4). May have protected some
- *		of them when it fails: the core puts all marks back.
+ *		runs of reaped pages, ascending (G4), joined where @prices say
+ *		so. May have protected some of them when it fails: the core
+ *		puts all marks back.
  * @flush:	on return nobody writes through a translation in @flush.
+ * @flush_all:	@flush of several slots at once: on return nobody writes through
+ *		any translation. For a backend whose @flush costs no less; else
+ *		NULL, and they are flushed one by one.
  * @collect:	mark every page of @range written since it was last armed, and
  *		arm it again before the mark is made. What it marked stays
  *		marked when it fails.
@@ -224,6 +269,7 @@ struct gln_backend_ops {
 		       const struct gln_range *ranges, size_t nr_ranges);
 	int (*flush)(struct gln_backend *be, struct gln_backend_slot *slot,
 		     const struct gln_flush *flush);
+	int (*flush_all)(struct gln_backend *be);
 	int (*collect)(struct gln_backend *be, struct gln_backend_slot *slot,
 		       struct gln_range range);
 	int (*vcpu_attach)(struct gln_backend *be,
@@ -302,12 +348,15 @@ struct gln_backend_hpt_ops {
  *		its end. @is_closed: it is being unmapped or goes elsewhere: map
  *		nothing of it. Set when the VM is made.
  * @owner:	the VM's.
+ * @prices:	set by who makes the backend, or by the embedder before he makes
+ *		the VM, who knows what a fault costs; left alone from then on.
  */
 struct gln_backend {
 	const struct gln_backend_ops *ops;
 	struct gln_backend_slot *(*slot_at)(const struct gln_backend *be,
 					    gln_gfn gfn, bool *is_closed);
 	void *owner;
+	struct gln_prices prices;
 };
 
 GLN_END_DECLS

@@ -9,6 +9,8 @@
  * The mark comes last: after the write, or after the entry was made writable.
  * Before either, a harvest could take the mark and miss the write.
  *
+ * Who makes many marks in a row makes them through a view (view.h).
+ *
  * A thread's first mark enters it in the RCU registry, once (see
  * gln_vcpu_register(), which does that beforehand).
  *

@@ -10,8 +10,13 @@
 #include <glean/slot.h>
 #include <glean/log.h>
 #include <glean/dirty.h>
+#include <glean/view.h>
+#include <glean/merge.h>
 #include <glean/harvest.h>
+#include <glean/workers.h>
+#include <glean/vm_harvest.h>
 #include <glean/stats.h>
+#include <glean/kernel.h>
 #include <glean/ring.h>
 #include <glean/backend.h>
 #include <glean/mmu.h>

@@ -5,7 +5,8 @@
  *   G1  No lost write: marks are taken, pages protected, translations flushed,
  *       in this order, before begin returns. Copy the pages after it.
  *   G4  Exact runs: what is protected, and what next() gives, are maximal runs
- *       of dirty pages; never a clean page between them.
+ *       of dirty pages; never a clean page between them. Only prices (struct
+ *       gln_prices) have some of these protected; next() gives none.
  *   G5  Begin, walk, commit or abort, in part or in whole. After an abort, or
  *       any error, every mark not committed is back.
  *   G6  Nothing here allocates.
@@ -42,7 +43,8 @@ struct gln_harvest;
  * enum gln_harvest_strategy - how marks are taken.
  *
  * @GLN_HARVEST_AUTO:	exchange when little is dirty or under a budget, else
- *		flip; decided by how much the summary says is dirty.
+ *		flip; decided by how much the summary says is dirty, and by what
+ *		both have cost this slot before.
  * @GLN_HARVEST_EXCHANGE: exchange the words that are set; what a budget does
  *		not reach stays where it is.
  * @GLN_HARVEST_FLIP:	give vCPUs another, empty bitmap and wait a grace
@@ -76,18 +78,39 @@ struct gln_harvest_params {
 };
 
 /**
- * struct gln_harvest_report - what begin did.
+ * struct gln_harvest_report - the record of a harvest.
+ *
+ * Times are of gln_plat_now_ns(), read between steps that happened and nowhere
+ * else: where nothing was taken there is nothing to protect, flush or deliver,
+ * and these are 0.
  *
  * @struct_bytes: set by the caller; members beyond it are not written.
  * @nr_pages:	pages taken.
- * @nr_runs:	maximal runs handed to the backend; 0 where it has nothing to
- *		protect or flush.
+ * @nr_runs:	ranges handed to the backend: maximal runs, joined where prices
+ *		say so; 0 where it has nothing to protect or flush.
  * @next_page:	where a harvest that goes on must start; the slot's number of
  *		pages when this one reached the end.
  * @take_ns:	collecting and taking marks.
  * @protect_ns:	making pages not writable.
  * @flush_ns:	flushing translations.
  * @protect_calls: calls of the backend, each with a vector of runs.
+ * @collect_ns:	the part of @take_ns that the backend's collect took.
+ * @begin_ns:	all of begin: @take_ns, @protect_ns and @flush_ns, and nothing
+ *		between them is left out.
+ * @deliver_ns:	since begin returned, up to this report: walking the runs, and
+ *		whatever the caller did with them.
+ * @collect_calls: calls of the backend's collect.
+ * @flushes:	calls of the backend's flush: 0 or 1.
+ * @flush_ranges: ranges it was given; 0 where the plan was the whole slot.
+ * @bytes_read:	of dirty words that the take looked at, in whole cache lines of
+ *		64; levels of summary not included.
+ * @atomics:	words that the take exchanged, those of the summary included;
+ *		what it put back is not.
+ * @empty_lines: cache lines of @bytes_read that the summary falsely said held a
+ *		mark. These three are 0 for a flip, whose take looks at no
+ *		word, and for a harvest of the whole VM, which does not count.
+ * @gap_pages:	clean pages that were protected because they lie between two
+ *		runs; 0 unless the embedder asked for that.
  */
 struct gln_harvest_report {
 	size_t struct_bytes;
@@ -98,6 +121,16 @@ struct gln_harvest_report {
 	uint64_t protect_ns;
 	uint64_t flush_ns;
 	uint64_t protect_calls;
+	uint64_t collect_ns;
+	uint64_t begin_ns;
+	uint64_t deliver_ns;
+	uint64_t collect_calls;
+	uint64_t flushes;
+	uint64_t flush_ranges;
+	uint64_t bytes_read;
+	uint64_t atomics;
+	uint64_t empty_lines;
+	uint64_t gap_pages;
 };
 
 /**
@@ -137,6 +170,7 @@ GLN_PUBLIC int gln_harvest_report(struct gln_harvest *harvest,
 /**
  * gln_harvest_next() - the next runs of pages taken, ascending.
  * @ranges:	room for @max_ranges; in frames of the guest, not of the slot.
+ *		What is behind those that were written may be written to.
  *
  * A run is cut only where it was committed or aborted in part. The walk is over
  * what was not settled yet; it starts over after gln_harvest_rewind().

@@ -42,27 +42,6 @@ struct gln_host_info {
  */
 GLN_PUBLIC int gln_host_info(struct gln_host_info *info);
 
-/**
- * struct gln_kernel_info - one of the scan kernels built in.
- *
- * @name:	"scalar", "popcnt", ...
- * @usable:	this CPU can run it.
- * @chosen:	the library uses it.
- */
-struct gln_kernel_info {
-	const char *name;
-	bool usable;
-	bool chosen;
-};
-
-/**
- * gln_scan_kernels() - list the scan kernels.
- *
- * Context: any.
- * Return: how many there are; at most @max were written.
- */
-GLN_PUBLIC size_t gln_scan_kernels(struct gln_kernel_info *kernels, size_t max);
-
 GLN_END_DECLS
 
 #endif

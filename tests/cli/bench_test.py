@@ -16,12 +16,17 @@ HUGE = 3221225472
 DENSITIES = ("0", "1e-06", "1e-05", "0.0001", "0.001", "0.01", "0.1", "0.5",
              "1")
 METHODS = ("glean", "exchange", "flip", "seed", "fetch-and", "read")
-MARK_METHODS = ("glean", "dirty-mark", "load-test", "load-call", "fetch-or")
+MARK_METHODS = ("glean", "view", "dirty-mark", "load-test", "load-call",
+                "fetch-or")
 MARKS = 65536
 RANGES = 256
 COALESCE_PAGES = (1048576, 134217728)
 COALESCE_KINDS = (("0.01", "uniform"), ("0.1", "uniform"), ("0.5", "uniform"),
                   ("0.5", "alternating"), ("1", "uniform"))
+MERGE_BYTES = ("4G", "256G")
+MERGE_KINDS = (("0", "uniform", "new"), ("0.0001", "uniform", "new"),
+               ("0.01", "clustered", "new"), ("0.01", "clustered", "old"),
+               ("1", "uniform", "new"), ("1", "uniform", "old"))
 MMU_DENSITIES = ("0", "0.0001", "0.01", "0.1", "0.5", "1")
 LEAVES = (4096, 65536, 1048576)
 GIB_PAGES = 1 << 18
@@ -34,12 +39,21 @@ RESET_ORDERS = (20, 26, 30)
 HPT_SIZES = {"64M": 1 << 14, "4G": 1 << 20, "64G": 1 << 24}
 RESIZES = ((22, 1 << 16), (28, 1 << 20), (28, 1 << 22), (28, 1 << 23))
 
+AUTO, EXCHANGE = "strategy:auto", "strategy:exchange"
+PARALLEL = ((1048576, "0.01", AUTO), (16777216, "0", AUTO),
+            (16777216, "0.0001", AUTO), (16777216, "1", AUTO),
+            (16777216, "1", EXCHANGE), (16777216, "0.01", "backend:x86_ept"),
+            (268435456, "0", AUTO), (268435456, "0.0001", AUTO),
+            (268435456, "0.0001", EXCHANGE), (268435456, "1", AUTO),
+            (268435456, "1", EXCHANGE))
+
 # The rival that each suite's ratios are against.
 BASELINES = {"harvest": "seed", "mark": "load-test", "mark_range": "fetch-or",
-             "coalesce": "ctz-walk", "fault": "mutex", "protect": "rmw",
-             "split": "faults", "collapse": "remap", "mmu_harvest": "span",
-             "hpte": "bare", "hpte_threads": "mutex", "hpt_reset": "memset",
-             "hpt_harvest": "walk", "hpt_resize": "stop"}
+             "coalesce": "ctz-walk", "merge": "or", "fault": "mutex",
+             "protect": "rmw", "split": "faults", "collapse": "remap",
+             "mmu_harvest": "span", "hpte": "bare",
+             "hpte_threads": "mutex", "hpt_reset": "memset",
+             "hpt_harvest": "walk", "hpt_resize": "stop", "parallel": "plain"}
 
 
 def harvest_names(pages):
@@ -60,13 +74,20 @@ def mark_names():
              for k in ("dirty", "clean") for m in MARK_METHODS]
     return names + [f"mark_range/kind:{k}/pages:{p}/method:{m}"
                     for k in ("dirty", "clean") for p in (1, 64, 256, 4096)
-                    for m in ("glean", "fetch-or")]
+                    for m in ("glean", "view", "fetch-or")]
 
 
 def coalesce_names(pages):
     return [f"coalesce/pages:{p}/density:{d}/pattern:{pattern}/method:{m}"
             for p in pages for d, pattern in COALESCE_KINDS
             for m in ("glean", "ctz-walk", "read")]
+
+
+def merge_names(sizes):
+    return [f"merge/sources:5/bytes:{b}/aligned:{a}/density:{d}/pattern:{p}"
+            f"/marks:{marks}/method:{m}"
+            for b in sizes for a in (3, 5) for d, p, marks in MERGE_KINDS
+            for m in ("glean", "or", "fetch-or")]
 
 
 def mmu_names(leaves, densities):
@@ -100,18 +121,26 @@ def hpt_names(orders, sizes, resizes):
     return [f"{case}/method:{m}" for case, methods in cases for m in methods]
 
 
+def parallel_names(cases):
+    return [f"parallel/pages:{p}/density:{d}/{how}/method:{m}"
+            for p, d, how in cases
+            for m in ("plain", *(f"workers-{n}" for n in (1, 2, 4, 8)))]
+
+
 def all_names():
     return (harvest_names(PAGES) + mark_names() +
-            coalesce_names(COALESCE_PAGES) +
+            coalesce_names(COALESCE_PAGES) + merge_names(MERGE_BYTES) +
             mmu_names(LEAVES, MMU_DENSITIES) +
-            hpt_names(RESET_ORDERS, HPT_SIZES, RESIZES))
+            hpt_names(RESET_ORDERS, HPT_SIZES, RESIZES) +
+            parallel_names(PARALLEL))
 
 
 def quick_names():
     return (harvest_names(PAGES[:1]) + mark_names() +
-            coalesce_names(COALESCE_PAGES[:1]) +
+            coalesce_names(COALESCE_PAGES[:1]) + merge_names(MERGE_BYTES[:1]) +
             mmu_names(LEAVES[:1], ()) +
-            hpt_names(RESET_ORDERS[:1], list(HPT_SIZES)[:1], RESIZES[:1]))
+            hpt_names(RESET_ORDERS[:1], list(HPT_SIZES)[:1], RESIZES[:1]) +
+            parallel_names(PARALLEL[:1]))
 
 
 def without(names, missing):
@@ -145,6 +174,7 @@ def check_context(context):
              "caches": list, "load_avg": list, "library_version": str,
              "library_build_type": str, "glean_version": str, "compiler": str,
              "kernel": str, "cpu_model": str, "flags": str, "commit": str,
+             "scan_kernel": str,
              "json_schema_version": int}
     for key, kind in kinds.items():
         check(type(context.get(key)) is kind, f"context: {key} is {kind}",
@@ -172,6 +202,11 @@ def mark_range_counters(name):
     return {"new_marks": pages if name["kind"] == "clean" else 0}
 
 
+def merge_counters(name):
+    """Sources in which there was anything."""
+    return {"sources": 0 if name["density"] == "0" else 5}
+
+
 def fault_counters(name):
     return {"faults": int(name["threads"]) * FAULTS}
 
@@ -195,6 +230,11 @@ def protect_counters(name):
 
 def reshape_counters(_name):
     return {"pages": GIB_PAGES}
+
+
+def parallel_counters(name):
+    return {"dirty_pages":
+            int(float(name["density"]) * int(name["pages"]) + 0.5)}
 
 
 def mmu_harvest_counters(name):
@@ -235,6 +275,7 @@ def hpt_resize_counters(name):
 
 COUNTERS = {"harvest": harvest_counters, "mark": mark_counters,
             "mark_range": mark_range_counters, "coalesce": harvest_counters,
+            "merge": merge_counters,
             "fault": fault_counters, "protect": protect_counters,
             "split": reshape_counters, "collapse": reshape_counters,
             "mmu_harvest": mmu_harvest_counters,
@@ -243,7 +284,8 @@ COUNTERS = {"harvest": harvest_counters, "mark": mark_counters,
                 lambda name: {"pairs": int(name["threads"]) * HPT_PAIRS},
             "hpt_reset": lambda name: {"bytes": 2 << int(name["order"])},
             "hpt_harvest": hpt_harvest_counters,
-            "hpt_resize": hpt_resize_counters}
+            "hpt_resize": hpt_resize_counters,
+            "parallel": parallel_counters}
 
 MEASURED = {"name", "run_name", "run_type", "repetitions", "threads",
             "repetition_index", "iterations", "real_time", "cpu_time",
@@ -306,11 +348,14 @@ def check_json(text, expected_names, repetitions):
 
 
 def left_out(text):
-    """Benchmarks that this machine cannot do; KVM's, and no others."""
+    """Benchmarks that this machine cannot do: KVM's, and those for which it
+    has too few CPUs."""
     lines = [line.split()[0] for line in text.splitlines()
              if "left out: this machine" in line]
-    check(all(fields(n)["method"] == "kvm" for n in lines),
-          "only the kernel's own log may be missing", lines)
+    spare = ["kvm"] + [f"workers-{n}" for n in (2, 4, 8)
+                       if n > os.cpu_count()]
+    check(all(fields(n)["method"] in spare for n in lines),
+          "only the kernel's own log and workers may be missing", lines)
     return lines
 
 
@@ -358,6 +403,35 @@ def check_measuring():
                  "density:0/")
     check(done.returncode == 1 and "cannot be written" in done.stderr,
           "a full disk is told", done)
+
+
+def joined(names):
+    return " or ".join(", ".join(names).rsplit(", ", 1))
+
+
+def check_kernels():
+    """Each that this CPU runs measures alike; others are told apart."""
+    kernels = json.loads(glean("info", "--json").stdout)["scan_kernels"]
+    usable = [k["name"] for k in kernels if k["usable"]]
+    some = ("bench", "--quick", "--repetitions", "1", "--json", "-",
+            "--filter", "^harvest/.*density:0.01/.*:glean$")
+    for name in usable:
+        done = glean(*some, "--kernel", name)
+        check(done.returncode == 0 and json.loads(done.stdout)["context"][
+            "scan_kernel"] == name, f"--kernel {name} is used", done)
+    done = glean(*some)
+    check(json.loads(done.stdout)["context"]["scan_kernel"] == usable[-1],
+          "else it is the best", done)
+    for name in [k["name"] for k in kernels if not k["usable"]]:
+        done = glean(*some, "--kernel", name)
+        check(done.returncode == 2 and done.stdout == "" and done.stderr ==
+              f"glean bench: --kernel: this CPU cannot run '{name}': give "
+              f"{joined(usable)}\n", f"--kernel {name} is refused", done)
+    done = glean("bench", "--list", "--kernel", "scala")
+    check(done.returncode == 2 and done.stdout == "" and done.stderr ==
+          "glean bench: --kernel: 'scala' is not a scan kernel: give "
+          f"{joined(usable)}\n", "a wrong name is answered by the right ones",
+          done)
 
 
 # --- comparing and drawing what was measured, here made up ---
@@ -435,15 +509,16 @@ def check_run_against_baseline(folder):
     """A run against what it cannot reach, and against what it must."""
     args = ("bench", "--quick", "--repetitions", "5", "--filter",
             "^mark_range/kind:dirty/pages:64/")
+    names = [n for n in mark_names() if "kind:dirty/pages:64/" in n]
     for what, factor, status in (("ages", 1e6, 0), ("no time", 1e-6, 1)):
-        before = [e for n in mark_names() if "kind:dirty/pages:64/" in n
+        before = [e for n in names
                   for e in times(n, *(factor * t for t in range(1, 6)))]
         path = write(folder, "before", before)
         out = os.path.join(folder, "json")
         done = glean(*args, "--baseline", path, "--json", out)
         check(done.returncode == status, f"a run against {what}", done)
         with open(out, encoding="utf-8") as file:
-            check(len(json.load(file)["benchmarks"]) == 2 * (5 + 4),
+            check(len(json.load(file)["benchmarks"]) == len(names) * (5 + 4),
                   "slower or not, the results are there")
 
 
@@ -522,6 +597,7 @@ def check_afterwards():
 def main():
     check_list()
     check_measuring()
+    check_kernels()
     check_afterwards()
     finish()
 

@@ -16,12 +16,21 @@ RUN = {
     "downtime_target_ns": NUMBER, "max_rounds": NUMBER, "rounds": LIST,
     "converged": TRUTH, "downtime_ns": NUMBER, "total_ns": NUMBER,
     "faults": OBJECT, "protect_calls": NUMBER, "flushes": NUMBER,
+    "steps": OBJECT,
     "hpt": MAYBE_OBJECT,
     "mismatched_pages": NUMBER, "verified": TRUTH,
 }
 FAULTS = {
     "mapped": NUMBER, "relaxed": NUMBER, "spurious": NUMBER,
     "retried": NUMBER,
+}
+STEPS = {
+    "collect": OBJECT, "take": OBJECT, "protect": OBJECT, "flush": OBJECT,
+    "begin": OBJECT, "deliver": OBJECT,
+}
+STEP = {
+    "count": NUMBER, "p50_ns": NUMBER, "p90_ns": NUMBER, "p99_ns": NUMBER,
+    "max_ns": NUMBER,
 }
 HPT = {
     "isa": TEXT, "page_bytes": NUMBER, "segment_bytes": NUMBER,
@@ -47,6 +56,17 @@ def check_members(what, value, members):
               value.get(key))
         if type(value.get(key)) is int:
             check(value[key] >= 0, f"{what}: {key} is not negative")
+
+
+def check_steps(what, steps):
+    check_members(f"{what}, steps", steps, STEPS)
+    for name, step in steps.items():
+        check_members(f"{what}, step {name}", step, STEP)
+        check(step["p50_ns"] <= step["p90_ns"] <= step["p99_ns"]
+              <= step["max_ns"], f"{what}, step {name}: percentiles ascend",
+              step)
+        check(step["count"] > 0 or step["max_ns"] == 0,
+              f"{what}, step {name}: without a time there is no longest", step)
 
 
 def check_rounds(what, result):
@@ -81,6 +101,7 @@ def run_json(*args):
         return None
     check_members(what, result, RUN)
     check_members(f"{what}, faults", result["faults"], FAULTS)
+    check_steps(what, result["steps"])
     check((result["hpt"] is not None) == (result["backend"] == "book3s_hv"),
           f"{what}: the one with a hashed page table tells of it")
     if result["hpt"]:

@@ -16,6 +16,9 @@
  * marked already, as by a device, and the vCPU stores first to lines that the
  * harvester's CPU owns: what follows waits behind them.
  *
+ * With --view 1 the vCPU marks through a view, which is open before the trial
+ * and has the slot already: all that it does is in its own code.
+ *
  * With --enable 1 the right side switches logging on instead: it publishes the
  * log, then protects. The vCPU that found no log must have its entry out before
  * that; there the grace period is the fence.
@@ -50,6 +53,7 @@ static struct {
 	ON_ITS_OWN_LINE gln_word go;	/* both shall, now */
 	ON_ITS_OWN_LINE gln_word done;	/* the vCPU is, with this trial */
 	ON_ITS_OWN_LINE struct gln_vm *vm;
+	bool has_view;
 	struct stress_random vcpu_random;
 	struct stress_random random;
 } shared;
@@ -59,6 +63,7 @@ struct settings {
 	uint64_t ms;
 	uint64_t full_fence;
 	uint64_t enable;
+	uint64_t view;
 	uint64_t until_lost;
 	uint64_t seed;
 };
@@ -121,13 +126,42 @@ static void skew(struct stress_random *random)
 }
 
 /* A fault, and a device's store, at once. Relaxed: it is for mark to order. */
-static void write_and_mark(uint64_t trial)
+static void write_and_mark(uint64_t trial, struct gln_view *view)
 {
 	for (unsigned int i = 0; i < NR_LINES; i++)
 		gln_store_relaxed(&shared.line[i][0], trial);
 	gln_store_relaxed(&shared.bytes, trial);
 	gln_store_relaxed(&shared.entry, trial);
-	gln_dirty_mark(shared.vm, GFN);
+	if (view)
+		gln_view_mark(view, GFN);
+	else
+		gln_dirty_mark(shared.vm, GFN);
+}
+
+/* One trial in a view. The page is marked already. */
+static void try_in_view(uint64_t trial)
+{
+	struct gln_view view;
+
+	gln_view_open(shared.vm, &view);
+	gln_view_mark(&view, GFN);
+	gln_store_release(&shared.ready, trial);
+	await(&shared.go, trial);
+	if (gln_load_relaxed(&shared.go) != UINT64_MAX) {
+		skew(&shared.vcpu_random);
+		write_and_mark(trial, &view);
+	}
+	gln_view_close(&view);
+}
+
+static void try_without(uint64_t trial)
+{
+	gln_store_release(&shared.ready, trial);
+	await(&shared.go, trial);
+	if (gln_load_relaxed(&shared.go) == UINT64_MAX)
+		return;
+	skew(&shared.vcpu_random);
+	write_and_mark(trial, NULL);
 }
 
 static void *vcpu_main(void *arg)
@@ -135,12 +169,12 @@ static void *vcpu_main(void *arg)
 	(void)arg;
 	stress_pin(1);
 	for (uint64_t trial = 1;; trial++) {
-		gln_store_release(&shared.ready, trial);
-		await(&shared.go, trial);
+		if (shared.has_view)
+			try_in_view(trial);
+		else
+			try_without(trial);
 		if (gln_load_relaxed(&shared.go) == UINT64_MAX)
 			return NULL;
-		skew(&shared.vcpu_random);
-		write_and_mark(trial);
 		gln_store_release(&shared.done, trial);
 	}
 }
@@ -155,7 +189,11 @@ static void own_lines(void)
 /* Harvest; was the page reported, and what was in it then? */
 static bool harvest(uint64_t *copy)
 {
-	const struct gln_harvest_params all = {.struct_bytes = sizeof(all)};
+	/* Not by a flip, which would wait for a view. */
+	const struct gln_harvest_params all = {
+		.struct_bytes = sizeof(all),
+		.strategy = GLN_HARVEST_EXCHANGE,
+	};
 	struct gln_harvest *harvest;
 	struct gln_range run;
 	bool reported;
@@ -265,6 +303,7 @@ int main(int argc, char **argv)
 		{"ms", &settings.ms, NULL},
 		{"full-fence", &settings.full_fence, NULL},
 		{"enable", &settings.enable, NULL},
+		{"view", &settings.view, NULL},
 		{"until-lost", &settings.until_lost, NULL},
 		{"seed", &settings.seed, NULL},
 	};
@@ -277,6 +316,7 @@ int main(int argc, char **argv)
 	if (stress_pin(0) < 2)
 		stress_skip("one CPU reorders nothing that it shows itself");
 
+	shared.has_view = settings.view;
 	run_vm(&settings, &counts);
 	printf("store_buffer, %s beside a vCPU; %s, seed %" PRIu64 "\n",
 	       settings.enable ? "logging enabled" : "harvests",

@@ -8,6 +8,9 @@
  * announces that through a variable of its own. The harvester reads what was
  * announced, then harvests: the copies it has after that must be as new as
  * what was announced. That a later harvest may come by is no excuse here.
+ *
+ * With --view N a marker marks through a view, and opens a new one after each N
+ * marks.
  */
 #include "tests/support/stress_frame.h"
 
@@ -28,6 +31,7 @@ enum {
 	BASE = 0x1001,
 	PLACE_BITS = 16,
 	MAX_PAUSE = 400,
+	YIELD_MARKS = 1024, /* between two offers of the CPU to others */
 	/*
 	 * With --levels, lines are that far apart: each under a line of the
 	 * summary of its own, all under one or two bits of the top level.
@@ -41,6 +45,7 @@ struct marker {
 	struct gln_vm *vm;
 	unsigned int index;
 	struct stress_random random;
+	struct gln_view view;
 	gln_word *pages; /* NR_PAGES of MAX_MARKERS words */
 	_Atomic uint32_t *stop;
 	/* sequence << PLACE_BITS | page */
@@ -55,6 +60,7 @@ struct settings {
 	uint64_t pin;
 	uint64_t flip; /* harvest by flip, else by exchange */
 	uint64_t levels;
+	uint64_t view; /* marks to one; 0: none */
 	uint64_t until_lost;
 	uint64_t seed;
 };
@@ -107,12 +113,37 @@ static void pause_a_while(struct marker *marker)
 		gln_fence_compiler();
 }
 
+static void mark(struct marker *marker, uint64_t sequence, gln_gfn gfn)
+{
+	if (!race.settings.view) {
+		gln_dirty_mark(marker->vm, gfn);
+		return;
+	}
+	if (sequence % race.settings.view == 0) {
+		gln_view_close(&marker->view);
+		gln_view_open(marker->vm, &marker->view);
+	}
+	gln_view_mark(&marker->view, gfn);
+}
+
+/* Give the CPU away; not in a view, which others wait for. */
+static void yield(struct marker *marker)
+{
+	if (race.settings.view)
+		gln_view_close(&marker->view);
+	sched_yield();
+	if (race.settings.view)
+		gln_view_open(marker->vm, &marker->view);
+}
+
 static void *marker_main(void *arg)
 {
 	struct marker *const marker = arg;
 
 	if (race.settings.pin)
 		stress_pin(1 + marker->index);
+	if (race.settings.view)
+		gln_view_open(marker->vm, &marker->view);
 	for (uint64_t sequence = 1; !gln_load_relaxed(marker->stop);
 	     sequence++) {
 		const uint64_t page = choose_page(marker);
@@ -121,14 +152,16 @@ static void *marker_main(void *arg)
 		gln_store_relaxed(
 			&marker->pages[page * MAX_MARKERS + marker->index],
 			sequence);
-		gln_dirty_mark(marker->vm, BASE + to_slot(page));
+		mark(marker, sequence, BASE + to_slot(page));
 		/* Release: the mark, before the news of it. */
 		gln_store_release(&marker->announced,
 				  sequence << PLACE_BITS | page);
 		pause_a_while(marker);
-		if (sequence % 1024 == 0)
-			sched_yield();
+		if (sequence % YIELD_MARKS == 0)
+			yield(marker);
 	}
+	if (race.settings.view)
+		gln_view_close(&marker->view);
 
 	return NULL;
 }
@@ -252,6 +285,7 @@ int main(int argc, char **argv)
 		{"pin", &race.settings.pin, NULL},
 		{"flip", &race.settings.flip, NULL},
 		{"levels", &race.settings.levels, NULL},
+		{"view", &race.settings.view, NULL},
 		{"until-lost", &race.settings.until_lost, NULL},
 		{"seed", &race.settings.seed, NULL},
 	};

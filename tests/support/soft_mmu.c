@@ -301,7 +301,7 @@ static int flush(struct gln_backend *backend, struct gln_backend_slot *face,
 
 static const struct gln_backend_ops ops = {
 	.name = "soft",
-	.caps = GLN_CAP_PROTECT | GLN_CAP_FLUSH,
+	.caps = GLN_CAP_PROTECT | GLN_CAP_FLUSH | GLN_CAP_GAPS,
 	.attach = attach,
 	.detach = detach,
 	.log_start = log_start,

@@ -356,6 +356,51 @@ Test(bitmap, dirty_lines_are_counted_up_to_enough)
 	fixture_fini(&f);
 }
 
+/* The line after the @nr-th of [line, end) that is in @set, counted out. */
+static uint64_t lines_end(const uint8_t *set, uint64_t line, uint64_t end,
+			  uint64_t nr)
+{
+	for (; line < end; line++)
+		if (set[line] && !--nr)
+			return line + 1;
+
+	return end;
+}
+
+Test(bitmap, so_many_dirty_lines_end_where_counting_them_ends)
+{
+	enum { NR_LINES = 3000 };
+
+	for (uint64_t seed = 0; seed < 60; seed++) {
+		struct test_random random = {seed};
+		const uint64_t share = test_random_between(&random, 1, 400);
+		uint8_t set[NR_LINES] = {0};
+		struct fixture f;
+
+		fixture_init(&f, NR_LINES * LINE_PAGES, FENCE_BOTH);
+		for (uint64_t line = 0; line < NR_LINES; line++)
+			if (!test_random_below(&random, share)) {
+				bitmap_summarise(&f.bm, line);
+				set[line] = 1;
+			}
+		for (unsigned int i = 0; i < 100; i++) {
+			const uint64_t end =
+				test_random_between(&random, 1, NR_LINES);
+			const uint64_t line = test_random_below(&random, end);
+			const uint64_t nr =
+				test_random_between(&random, 1, 200);
+			const uint64_t got =
+				glni_bitmap_lines_end(&f.bm, line, end, nr);
+
+			require(got == lines_end(set, line, end, nr),
+				"seed %" PRIu64 ": %" PRIu64 " of [%" PRIu64
+				", %" PRIu64 ") end at %" PRIu64,
+				seed, nr, line, end, got);
+		}
+		fixture_fini(&f);
+	}
+}
+
 Test(bitmap, the_next_taken_line_is_found_across_words_of_the_summary)
 {
 	uint64_t taken[4] = {0};

@@ -353,6 +353,82 @@ Test(take, a_budget_and_a_deadline_in_the_past_make_progress_together)
 				take_in_steps(*nr, *max, 1, seed);
 }
 
+/*
+ * Of a bitmap of @nr_lines lines with a page in each, take @max_pages at a
+ * time, and add up what was done for it.
+ */
+static uint64_t lines_for_all(uint64_t nr_lines, uint64_t max_pages,
+			      uint64_t deadline_ns, enum fence_form form)
+{
+	const uint64_t nr_pages = nr_lines << LINE_SHIFT;
+	struct take_limits limits = {
+		.end = nr_pages,
+		.max_pages = max_pages,
+		.deadline_ns = deadline_ns,
+	};
+	uint64_t nr = 0, nr_taken = 0;
+	struct fixture f;
+
+	fixture_init(&f, nr_pages, form);
+	for (uint64_t line = 0; line < nr_lines; line++)
+		bitmap_mark(&f.bm, (line << LINE_SHIFT) + line % LINE_PAGES);
+	while (limits.first < nr_pages) {
+		const struct take_result got =
+			glni_bitmap_take(&f.bm, &f.snap, &limits);
+
+		nr += got.nr_looked + got.nr_put_back;
+		nr_taken += got.nr_pages;
+		limits.first = got.next_page;
+	}
+	cr_assert_eq(nr_taken, nr_lines);
+	fixture_fini(&f);
+
+	return nr;
+}
+
+enum { MANY_LINES = 4096 };
+
+Test(take, work_follows_the_budget_not_what_is_dirty)
+{
+	for (uint64_t max = 1; max <= MANY_LINES; max *= 4)
+		for (size_t i = 0; i < 2; i++) {
+			const uint64_t nr = lines_for_all(MANY_LINES, max, 0,
+							  fence_forms[i]);
+
+			require(nr <= 3 * MANY_LINES,
+				"%" PRIu64 " pages at a time: %" PRIu64
+				" lines for %d",
+				max, nr, MANY_LINES);
+		}
+}
+
+/* A take in a hurry looks at a word of the summary, and took eight of them. */
+Test(take, work_follows_the_deadline_not_what_is_dirty)
+{
+	for (uint64_t nr = MANY_LINES; nr <= 4 * MANY_LINES; nr *= 2)
+		cr_assert_leq(lines_for_all(nr, UINT64_MAX, 1, FENCE_ONE),
+			      8 * nr);
+}
+
+Test(take, stale_summary_bits_use_up_no_budget)
+{
+	const struct take_limits limits = {
+		.end = 3000 * LINE_PAGES,
+		.max_pages = 1,
+	};
+	struct take_result got;
+	struct fixture f;
+
+	fixture_init(&f, limits.end, FENCE_ONE);
+	for (uint64_t line = 0; line < 2999; line++)
+		bitmap_summarise(&f.bm, line);
+	bitmap_mark(&f.bm, limits.end - 1);
+	got = glni_bitmap_take(&f.bm, &f.snap, &limits);
+	cr_assert_eq(got.nr_pages, 1);
+	cr_assert_eq(got.next_page, limits.end);
+	fixture_fini(&f);
+}
+
 /* In a hurry, from page 100 on; a page before it keeps the line's summary bit.
  */
 static uint64_t next_after_stale_line(uint64_t max_pages)

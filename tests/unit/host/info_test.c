@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/bitmap/kernel.h"
 #include "core/sync/fence.h"
 #include "tests/unit/require.h"
 
@@ -81,40 +80,4 @@ Test(info, an_older_caller_gets_the_members_he_knows)
 	cr_assert_geq(info.nr_cpus, 1);
 	for (size_t i = 0; i < sizeof(info) - known; i++)
 		cr_assert_eq((uint8_t)rest[i], 0xa5);
-}
-
-Test(kernels, are_listed_with_exactly_one_chosen)
-{
-	enum { MAX = 16 };
-	struct gln_kernel_info kernels[MAX];
-	const size_t nr = gln_scan_kernels(kernels, MAX);
-	size_t nr_chosen = 0;
-
-	cr_assert_geq(nr, 1);
-	cr_assert_leq(nr, MAX);
-	cr_assert_str_eq(kernels[0].name, "scalar");
-	for (size_t i = 0; i < nr; i++) {
-		cr_assert_not_null(kernels[i].name);
-		cr_assert(!kernels[i].chosen || kernels[i].usable);
-		nr_chosen += kernels[i].chosen;
-		if (kernels[i].chosen)
-			cr_assert_str_eq(kernels[i].name,
-					 glni_best_kernel()->name);
-		for (size_t j = 0; j < i; j++)
-			cr_assert_str_neq(kernels[i].name, kernels[j].name);
-	}
-	cr_assert_eq(nr_chosen, 1);
-}
-
-Test(kernels, no_more_are_written_than_there_is_room_for)
-{
-	struct gln_kernel_info kernels[2] = {{.name = "mine"},
-					     {.name = "mine"}};
-	const size_t nr = gln_scan_kernels(NULL, 0);
-
-	cr_assert_eq(gln_scan_kernels(kernels, 0), nr);
-	cr_assert_str_eq(kernels[0].name, "mine");
-	cr_assert_eq(gln_scan_kernels(kernels, 1), nr);
-	cr_assert_str_eq(kernels[0].name, "scalar");
-	cr_assert_str_eq(kernels[1].name, "mine");
 }

@@ -20,7 +20,7 @@ static void fill(struct gln_flush *flush, uint64_t nr)
 {
 	glni_flush_start(flush);
 	for (uint64_t i = 0; i < nr; i++)
-		glni_flush_add(flush, nth_range(i));
+		glni_flush_add(flush, nth_range(i), GLN_FLUSH_RANGES);
 }
 
 Test(flush, an_empty_plan_names_nothing)
@@ -64,6 +64,42 @@ Test(flush, one_range_too_many_makes_it_the_whole_slot)
 	}
 }
 
+Test(flush, more_ranges_than_were_allowed_make_it_the_whole_slot)
+{
+	struct gln_flush flush;
+
+	for (unsigned int max = 0; max <= GLN_FLUSH_RANGES; max++) {
+		glni_flush_start(&flush);
+		for (unsigned int nr = 1; nr <= GLN_FLUSH_RANGES; nr++) {
+			glni_flush_add(&flush, nth_range(nr), max);
+			require(flush.whole_slot == (nr > max) &&
+					flush.nr_ranges ==
+						(nr > max ? 0 : nr) &&
+					flush.nr_pages == 2 * nr,
+				"%u ranges of %u", nr, max);
+		}
+	}
+}
+
+Test(flush, a_range_that_touches_the_last_needs_no_room)
+{
+	struct gln_flush flush;
+
+	glni_flush_start(&flush);
+	for (uint64_t i = 0; i < 10; i++)
+		glni_flush_add_any(
+			&flush, (struct gln_range){.first = 5 + i, .count = 1},
+			1);
+	cr_assert_not(flush.whole_slot);
+	cr_assert_eq(flush.nr_ranges, 1);
+	cr_assert_eq(flush.ranges[0].count, 10);
+
+	glni_flush_add_any(&flush, (struct gln_range){.first = 17, .count = 1},
+			   1);
+	cr_assert(flush.whole_slot);
+	cr_assert_eq(flush.nr_pages, 11);
+}
+
 Test(flush, a_plan_that_overflowed_starts_over)
 {
 	struct gln_flush flush;
@@ -81,8 +117,9 @@ Test(flush, pages_are_counted_in_64_bits)
 	struct gln_flush flush;
 
 	glni_flush_start(&flush);
-	glni_flush_add(&flush, half);
-	glni_flush_add(&flush, (struct gln_range){.first = half.count + 1,
-						  .count = half.count - 1});
+	glni_flush_add(&flush, half, GLN_FLUSH_RANGES);
+	glni_flush_add(&flush,
+		       (struct gln_range){half.count + 1, half.count - 1},
+		       GLN_FLUSH_RANGES);
 	cr_assert_eq(flush.nr_pages, 2 * half.count - 1);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/bitmap/kernel.h"
 #include "tests/support/pages.h"
 #include "tests/unit/require.h"
 
@@ -130,6 +131,21 @@ static void snapshot_free(struct snapshot *snap)
 	free(snap->taken);
 }
 
+/* Each walk uses another of the kernels that this CPU can run. */
+static const struct scan_kernel *next_kernel(void)
+{
+	static size_t turn;
+	const struct scan_kernel *kernel;
+
+	do {
+		kernel = glni_scan_kernel(turn++);
+		if (!kernel)
+			turn = 0;
+	} while (!kernel || !kernel->is_usable());
+
+	return kernel;
+}
+
 /* Walk in vectors of @max, and compare with the model. */
 static void expect_runs(const struct snapshot *snap, const uint8_t *pages,
 			gln_gfn base, size_t max, uint64_t seed)
@@ -141,7 +157,7 @@ static void expect_runs(const struct snapshot *snap, const uint8_t *pages,
 	size_t nr_want, nr, at = 0;
 
 	nr_want = test_pages_runs(pages, nr_pages, base, want);
-	glni_runs_start(&walk, snap);
+	glni_runs_start(&walk, snap, next_kernel());
 	do {
 		nr = glni_runs_next(&walk, base, got, max);
 		require(nr == gln_min(max, nr_want - at) &&
@@ -204,6 +220,105 @@ Test(runs, lines_and_summary_words_are_crossed)
 				   sizeof(vectors) / sizeof(vectors[0]));
 }
 
+/* A word that a walk may take another way for. */
+static uint64_t edge_word(struct test_random *random)
+{
+	static const uint64_t edges[] = {
+		0,
+		UINT64_MAX,
+		1,
+		UINT64_C(1) << 63,
+		UINT64_C(1) << 63 | 1,
+		UINT64_MAX << 1,
+		UINT64_MAX >> 1,
+		UINT64_C(0x5555555555555555),
+		UINT64_C(0xaaaaaaaaaaaaaaaa),
+	};
+	const uint64_t nr = sizeof(edges) / sizeof(edges[0]);
+	const uint64_t i = test_random_below(random, nr + 1);
+
+	return i < nr ? edges[i] : test_random_next(random);
+}
+
+/* Words of the same kind come in groups: some longer than a line. */
+static void fill_with_edges(uint8_t *pages, uint64_t nr_pages,
+			    struct test_random *random)
+{
+	uint64_t word = 0, left = 0;
+
+	for (uint64_t i = 0; i < nr_pages; i++) {
+		if (i % 64 == 0 && !left--) {
+			word = edge_word(random);
+			left = test_random_below(random, 4)
+				       ? 0
+				       : test_random_below(random, 20);
+		}
+		pages[i] = word >> i % 64 & 1;
+	}
+}
+
+Test(runs, words_of_all_kinds_side_by_side_however_vectors_cut)
+{
+	static uint8_t pages[40 * 64];
+
+	for (uint64_t seed = 1; seed <= 3000; seed++) {
+		struct test_random random = {seed};
+		const uint64_t nr_pages =
+			test_random_between(&random, 1, sizeof(pages));
+		struct snapshot snap;
+
+		fill_with_edges(pages, nr_pages, &random);
+		snapshot_of(&snap, pages, nr_pages);
+		for (size_t max = 1; max <= 6; max++)
+			expect_runs(&snap, pages, seed, max, seed);
+		expect_runs(&snap, pages, seed,
+			    test_random_between(&random, 7, 100), seed);
+		snapshot_free(&snap);
+	}
+}
+
+/* More lines than a span has: 512. */
+Test(runs, spans_that_touch_are_one)
+{
+	enum { NR_PAGES = 3 * 512 * 512 + 77 };
+	static uint8_t pages[NR_PAGES];
+
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		struct test_random random = {seed};
+		const uint64_t hole = test_random_below(&random, NR_PAGES);
+		struct snapshot snap;
+
+		/* The seam between spans among ones, among twos, by turns. */
+		memset(pages, 1, sizeof(pages));
+		for (uint64_t i = seed % 3; seed % 3 && i < NR_PAGES; i += 3)
+			pages[i] = 0;
+		pages[hole] = 0;
+		snapshot_of(&snap, pages, NR_PAGES);
+		expect_runs(&snap, pages, 0, 64, seed);
+		snapshot_free(&snap);
+	}
+}
+
+Test(runs, a_run_at_the_end_of_a_word_joins_nothing_beyond_a_clean_one)
+{
+	enum { SPAN = 512 * 512 };
+	static uint8_t pages[2 * SPAN];
+
+	for (uint64_t gap = 64; gap < 512; gap += 64) {
+		struct snapshot snap;
+
+		/* Something in each line, so that a span is as long as can be.
+		 */
+		memset(pages, 0, sizeof(pages));
+		for (uint64_t i = 0; i < 2 * SPAN; i += LINE_PAGES)
+			pages[i] = 1;
+		pages[SPAN - gap - 1] = 1;
+		snapshot_of(&snap, pages, 2 * SPAN);
+		expect_runs(&snap, pages, 0, 64, gap);
+		snapshot_free(&snap);
+	}
+}
+
 /* Only these runs are dirty; garbage elsewhere must be skipped. */
 static void expect_given(uint64_t nr_pages, gln_gfn base,
 			 const struct gln_range *runs, size_t nr_runs)
@@ -263,7 +378,7 @@ Test(runs, no_room_gives_no_run_and_loses_none)
 	struct run_walk walk;
 
 	snapshot_of(&snap, pages, 100);
-	glni_runs_start(&walk, &snap);
+	glni_runs_start(&walk, &snap, next_kernel());
 	cr_assert_eq(glni_runs_next(&walk, 0, NULL, 0), 0);
 	cr_assert_eq(glni_runs_next(&walk, 0, &run, 1), 1);
 	cr_assert_eq(run.first, 99);

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * all.c - harvest several slots as one: take, protect, flush; and what becomes
+ * of it.
+ */
+#include "core/dirty/all.h"
+
+#include "core/dirty/harvest.h"
+#include "core/wp/join.h"
+#include "core/wp/price.h"
+
+/* A backend's, which is the same for all. */
+static bool has_cap(const struct gln_vm_harvest *all, uint32_t caps)
+{
+	const struct gln_backend *const backend = all->first->backend;
+
+	return backend && (backend->ops->caps & caps);
+}
+
+/* Was anything taken? */
+static bool holds_any(const struct gln_vm_harvest *all)
+{
+	for (const struct gln_harvest *h = all->first; h; h = h->next)
+		if (!h->is_empty)
+			return true;
+
+	return false;
+}
+
+static void clear_sums(struct gln_harvest *harvest)
+{
+	/* Relaxed: no worker is about. */
+	gln_store_relaxed(&harvest->sums.nr_pages, 0);
+	gln_store_relaxed(&harvest->sums.nr_runs, 0);
+	gln_store_relaxed(&harvest->sums.gap_pages, 0);
+	gln_store_relaxed(&harvest->sums.protect_calls, 0);
+}
+
+/* Relaxed, as are all looks at sums: every worker has come back. */
+static uint64_t pages_of(struct gln_harvest *harvest)
+{
+	return gln_load_relaxed(&harvest->sums.nr_pages);
+}
+
+static const struct scan_kernel *kernel_of(const struct gln_harvest *harvest)
+{
+	return harvest->log->live->kernel;
+}
+
+static int collect_part(const struct part *part)
+{
+	return glni_harvest_collect(part->harvest, part->first, part->end);
+}
+
+static const struct step collect_step = {
+	.do_part = collect_part,
+	.part_pages = WHOLE_SLOT,
+	.share_lines = 0,
+};
+
+/* One harvester a slot, so slots are not cut. */
+static int collect(struct gln_vm_harvest *all)
+{
+	struct gln_harvest *harvest;
+	int err;
+
+	if (!has_cap(all, GLN_CAP_COLLECT))
+		return 0;
+
+	for (harvest = all->first; harvest; harvest = harvest->next)
+		harvest->is_empty = false;
+	err = glni_parts_do(all, &collect_step);
+	for (harvest = all->first; harvest; harvest = harvest->next)
+		harvest->is_empty = true;
+
+	return err;
+}
+
+/* The first half: choose, and give vCPUs other bitmaps. True if any flips. */
+static bool publish_flips(struct gln_vm_harvest *all,
+			  const struct gln_harvest_params *params)
+{
+	bool any = false;
+
+	for (struct gln_harvest *h = all->first; h; h = h->next) {
+		h->is_flipped = glni_harvest_wants_flip(h, params);
+		if (!h->is_flipped)
+			continue;
+		slot_publish_marks(h->slot, log_other(h->log));
+		any = true;
+	}
+
+	return any;
+}
+
+/* The second half: whoever marks in the old ones has left them. */
+static void finish_flips(struct gln_vm_harvest *all)
+{
+	if (!GLN_BREAK_NO_GRACE)
+		glni_synchronize();
+	for (struct gln_harvest *h = all->first; h; h = h->next)
+		if (h->is_flipped) {
+			log_make_live(h->log, log_other(h->log));
+			h->is_empty = false;
+		}
+}
+
+/* Of those that do not flip. True if any line may hold a mark. */
+static bool take_summaries(struct gln_vm_harvest *all)
+{
+	bool any = false;
+
+	for (struct gln_harvest *h = all->first; h; h = h->next) {
+		if (h->is_flipped)
+			continue;
+		h->is_empty =
+			!glni_bitmap_take_summary(h->log->live, &h->log->snap);
+		any |= !h->is_empty;
+	}
+
+	return any;
+}
+
+/* How many lines hold something, if anybody is there to care. */
+static uint64_t count_lines(const struct gln_vm_harvest *all)
+{
+	uint64_t nr = 0;
+
+	if (!all->workers || all->workers->nr_workers < 2)
+		return 0;
+	for (struct gln_harvest *h = all->first; h; h = h->next) {
+		const struct snapshot *const snap = &h->log->snap;
+		const uint64_t nr_words =
+			h->is_empty ? 0
+				    : bitmap_nr_summary_words(snap->nr_pages);
+
+		for (uint64_t i = 0; i < nr_words && nr < SHARE_LINES_PLAIN;
+		     i++)
+			nr += gln_popcount64(snap->taken[i]);
+	}
+
+	return nr;
+}
+
+static int take_part(const struct part *part)
+{
+	struct gln_harvest *const harvest = part->harvest;
+	struct log *const log = harvest->log;
+
+	if (!harvest->is_flipped)
+		dirty_count(&harvest->sums.nr_pages,
+			    glni_bitmap_take_lines(log->live, &log->snap,
+						   part->first, part->end));
+	return 0;
+}
+
+static const struct step take_step = {
+	.do_part = take_part,
+	.part_pages = PART_PAGES,
+	.share_lines = SHARE_LINES,
+};
+
+/* The words of all lines that hold something, of slots that do not flip. */
+static void take_words(struct gln_vm_harvest *all)
+{
+	const enum fence_form form = all->first->log->live->fence;
+	bool any = false;
+
+	/* sync all.1 (seq_cst) <-> mark.5: as take.2, for all slots. */
+	if (form == FENCE_ONE)
+		glni_fence_heavy(form);
+	glni_parts_do(all, &take_step);
+
+	for (struct gln_harvest *h = all->first; h; h = h->next) {
+		if (h->is_flipped)
+			continue;
+		h->report.nr_pages = pages_of(h);
+		h->is_empty = !h->report.nr_pages;
+		any |= !h->is_empty;
+	}
+	/* sync all.2 (seq_cst) <-> mark.1: as take.4, for all slots. */
+	if (any)
+		glni_fence_heavy(form);
+}
+
+static int take_marks(struct gln_vm_harvest *all,
+		      const struct gln_vm_harvest_params *theirs)
+{
+	const struct gln_harvest_params params = {.strategy = theirs->strategy};
+	bool any;
+	int err = collect(all);
+
+	if (err)
+		return err;
+	if (publish_flips(all, &params))
+		finish_flips(all);
+	any = take_summaries(all);
+	all->nr_lines = count_lines(all);
+	if (any)
+		take_words(all);
+
+	for (struct gln_harvest *h = all->first; h; h = h->next)
+		h->report.next_page = log_nr_pages(h->log);
+	return 0;
+}
+
+/* Name runs in the slot's flush plan, in any order, as long as there is room.
+ */
+static void note_runs(struct gln_harvest *harvest, const struct gln_range *runs,
+		      size_t nr)
+{
+	/* Relaxed: each gets other places in the plan; P2 orders them. */
+	const uint64_t place =
+		gln_fetch_add_relaxed(&harvest->sums.nr_runs, nr);
+	uint64_t nr_pages = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		nr_pages += runs[i].count;
+		if (place + i < GLN_FLUSH_RANGES)
+			harvest->flush.ranges[place + i] = runs[i];
+	}
+	dirty_count(&harvest->sums.nr_pages, nr_pages);
+}
+
+/* Clean pages between two runs that are protected rather than left out. */
+static uint64_t max_gap(const struct gln_vm_harvest *all)
+{
+	return has_cap(all, GLN_CAP_GAPS)
+		       ? glni_price_max_gap(&all->first->backend->prices,
+					    RUNS_A_CALL)
+		       : 0;
+}
+
+static int protect_part(const struct part *part)
+{
+	struct gln_harvest *const harvest = part->harvest;
+	const gln_gfn base = harvest->slot->face.base + part->first;
+	struct gln_range runs[RUNS_A_CALL];
+	struct join_walk walk;
+	uint64_t nr_calls = 0;
+	int err = 0;
+	size_t nr;
+
+	glni_joins_start(&walk, &part->snap, kernel_of(harvest),
+			 max_gap(part->all));
+	while (!err && (nr = glni_joins_next(&walk, base, runs, RUNS_A_CALL))) {
+		note_runs(harvest, runs, nr);
+		err = glni_harvest_protect(harvest, runs, nr, &nr_calls);
+	}
+	dirty_count(&harvest->sums.protect_calls, nr_calls);
+	dirty_count(&harvest->sums.gap_pages, walk.gap_pages);
+
+	return err;
+}
+
+static const struct step protect_slot_step = {
+	.do_part = protect_part,
+	.part_pages = WHOLE_SLOT,
+	.share_lines = SHARE_LINES,
+};
+
+static const struct step protect_step = {
+	.do_part = protect_part,
+	.part_pages = PART_PAGES,
+	.share_lines = SHARE_LINES,
+};
+
+/* Put a range where it belongs among @nr that ascend. */
+static void insert(struct gln_range *ranges, unsigned int nr,
+		   struct gln_range range)
+{
+	while (nr && ranges[nr - 1].first > range.first) {
+		ranges[nr] = ranges[nr - 1];
+		nr--;
+	}
+	ranges[nr] = range;
+}
+
+/* Join ranges that touch: they were cut between parts. Returns how many. */
+static unsigned int join(struct gln_range *ranges, unsigned int nr)
+{
+	unsigned int last = 0;
+
+	if (!nr)
+		return 0;
+	for (unsigned int i = 1; i < nr; i++) {
+		struct gln_range *const before = &ranges[last];
+
+		if (before->first + before->count == ranges[i].first)
+			before->count += ranges[i].count;
+		else
+			ranges[++last] = ranges[i];
+	}
+
+	return last + 1;
+}
+
+/* Workers named the runs: make a plan of them. */
+static void finish_plan(struct gln_harvest *harvest)
+{
+	struct gln_flush *const flush = &harvest->flush;
+	const uint64_t nr_runs = gln_load_relaxed(&harvest->sums.nr_runs);
+
+	harvest->report.nr_runs = nr_runs;
+	harvest->report.gap_pages = gln_load_relaxed(&harvest->sums.gap_pages);
+	harvest->report.nr_pages =
+		pages_of(harvest) - harvest->report.gap_pages;
+	harvest->report.protect_calls =
+		gln_load_relaxed(&harvest->sums.protect_calls);
+	flush->nr_pages = pages_of(harvest);
+	flush->whole_slot =
+		nr_runs > glni_price_flush_ranges(&harvest->backend->prices);
+	if (flush->whole_slot)
+		return;
+
+	for (unsigned int i = 1; i < nr_runs; i++)
+		insert(flush->ranges, i, flush->ranges[i]);
+	flush->nr_ranges = join(flush->ranges, (unsigned int)nr_runs);
+}
+
+static int protect(struct gln_vm_harvest *all)
+{
+	const bool in_parts = has_cap(all, GLN_CAP_PARTS);
+	int err;
+
+	for (struct gln_harvest *h = all->first; h; h = h->next) {
+		clear_sums(h);
+		glni_flush_start(&h->flush);
+	}
+	err = glni_parts_do(all, in_parts ? &protect_step : &protect_slot_step);
+	for (struct gln_harvest *h = all->first; h; h = h->next) {
+		if (h->is_empty)
+			continue;
+		finish_plan(h);
+		all->report.nr_runs += h->report.nr_runs;
+		all->report.protect_calls += h->report.protect_calls;
+		dirty_count(&h->stats->harvested_runs, h->report.nr_runs);
+		dirty_count(&h->stats->protect_calls, h->report.protect_calls);
+		dirty_count(&h->stats->gap_pages, h->report.gap_pages);
+	}
+
+	return err;
+}
+
+/* One flush for the guest, where there is such a thing and it saves any. */
+static int flush(struct gln_vm_harvest *all)
+{
+	struct gln_backend *const backend = all->first->backend;
+	unsigned int nr = 0;
+	int err = 0;
+
+	if (GLN_BREAK_NO_FLUSH || !has_cap(all, GLN_CAP_FLUSH))
+		return 0;
+	for (struct gln_harvest *h = all->first; h; h = h->next)
+		nr += h->flush.nr_pages != 0;
+	if (nr > 1 && backend->ops->flush_all) {
+		all->report.flush_calls++;
+		dirty_count(&all->first->stats->flushes, 1);
+		return backend->ops->flush_all(backend);
+	}
+
+	for (struct gln_harvest *h = all->first; h && !err; h = h->next) {
+		if (!h->flush.nr_pages)
+			continue;
+		all->report.flush_calls++;
+		err = glni_harvest_flush(h);
+	}
+	return err;
+}
+
+static int arm(struct gln_vm_harvest *all, uint64_t *now_ns)
+{
+	struct dirty_stats *const stats = all->first->stats;
+	uint64_t protected_ns;
+	int err;
+
+	if (!holds_any(all) || !has_cap(all, GLN_CAP_PROTECT | GLN_CAP_FLUSH))
+		return 0;
+
+	err = protect(all);
+	protected_ns = gln_plat_now_ns();
+	all->report.protect_ns =
+		dirty_time(stats, GLN_STEP_PROTECT, *now_ns, protected_ns);
+	*now_ns = protected_ns;
+	if (err)
+		return err;
+
+	err = flush(all);
+	*now_ns = gln_plat_now_ns();
+	all->report.flush_ns =
+		dirty_time(stats, GLN_STEP_FLUSH, protected_ns, *now_ns);
+	return err;
+}
+
+/* What is not settled can be walked, slot by slot. */
+static void start_walks(struct gln_vm_harvest *all)
+{
+	for (struct gln_harvest *h = all->first; h; h = h->next)
+		if (!h->is_empty)
+			glni_runs_start(&h->walk, &h->log->snap,
+					h->log->live->kernel);
+}
+
+int glni_all_take(struct gln_vm_harvest *all,
+		  const struct gln_vm_harvest_params *params)
+{
+	struct dirty_stats *const stats = all->first->stats;
+	const uint64_t start_ns = gln_plat_now_ns();
+	uint64_t now_ns;
+	int err;
+
+	for (struct gln_harvest *h = all->first; h; h = h->next)
+		clear_sums(h);
+	err = take_marks(all, params);
+	now_ns = gln_plat_now_ns();
+	all->report.take_ns =
+		dirty_time(stats, GLN_STEP_TAKE, start_ns, now_ns);
+	if (!err)
+		err = arm(all, &now_ns);
+	if (err) {
+		glni_all_put_back(all);
+		dirty_count(&stats->failed_harvests, 1);
+		return err;
+	}
+
+	dirty_time(stats, GLN_STEP_BEGIN, start_ns, now_ns);
+	start_walks(all);
+	return 0;
+}
+
+static bool is_counted(const struct gln_harvest *harvest)
+{
+	return harvest->is_empty || harvest->report.nr_pages;
+}
+
+static int count_part(const struct part *part)
+{
+	struct gln_harvest *const harvest = part->harvest;
+
+	if (!is_counted(harvest))
+		dirty_count(
+			&harvest->sums.nr_pages,
+			glni_snapshot_count(&part->snap, kernel_of(harvest)));
+	return 0;
+}
+
+static const struct step count_step = {
+	.do_part = count_part,
+	.part_pages = PART_PAGES,
+	.share_lines = SHARE_LINES_PLAIN,
+};
+
+void glni_all_count(struct gln_vm_harvest *all)
+{
+	bool any = false;
+
+	for (struct gln_harvest *h = all->first; h; h = h->next) {
+		clear_sums(h);
+		any |= !is_counted(h);
+	}
+	if (!any)
+		return;
+	glni_parts_do(all, &count_step);
+	for (struct gln_harvest *h = all->first; h; h = h->next)
+		if (!is_counted(h))
+			h->report.nr_pages = h->nr_settled + pages_of(h);
+}
+
+static int visit_part(const struct part *part)
+{
+	const gln_gfn base = part->harvest->slot->face.base + part->first;
+	struct gln_range runs[RUNS_A_CALL];
+	struct run_walk walk;
+	size_t nr;
+
+	glni_runs_start(&walk, &part->snap, part->harvest->log->live->kernel);
+	while ((nr = glni_runs_next(&walk, base, runs, RUNS_A_CALL)))
+		part->all->visit(part->all->ctx, runs, nr);
+
+	return 0;
+}
+
+static const struct step visit_step = {
+	.do_part = visit_part,
+	.part_pages = PART_PAGES,
+	.share_lines = SHARE_LINES_VISIT,
+};
+
+void glni_all_visit(struct gln_vm_harvest *all)
+{
+	glni_parts_do(all, &visit_step);
+}
+
+static int drain_part(const struct part *part)
+{
+	struct gln_harvest *const harvest = part->harvest;
+
+	dirty_count(&harvest->sums.nr_pages,
+		    glni_snapshot_drain_words(&part->snap, kernel_of(harvest)));
+	return 0;
+}
+
+static const struct step drain_step = {
+	.do_part = drain_part,
+	.part_pages = PART_PAGES,
+	.share_lines = SHARE_LINES_PLAIN,
+};
+
+static int put_back_part(const struct part *part)
+{
+	struct log *const log = part->harvest->log;
+
+	dirty_count(&part->harvest->sums.nr_pages,
+		    glni_snapshot_put_back(&log->snap, log->live, part->first,
+					   part->end));
+	return 0;
+}
+
+static const struct step put_back_step = {
+	.do_part = put_back_part,
+	.part_pages = PART_PAGES,
+	.share_lines = SHARE_LINES,
+};
+
+/* The sum of what @step finds; the snapshots are empty afterwards. */
+static uint64_t empty(struct gln_vm_harvest *all, const struct step *step)
+{
+	uint64_t nr = 0;
+
+	if (!holds_any(all))
+		return 0;
+	for (struct gln_harvest *h = all->first; h; h = h->next)
+		clear_sums(h);
+	glni_parts_do(all, step);
+	for (struct gln_harvest *h = all->first; h; h = h->next) {
+		nr += pages_of(h);
+		if (!h->is_empty)
+			glni_snapshot_reset(&h->log->snap);
+	}
+	dirty_count(&all->first->stats->harvested_pages, nr);
+
+	return nr;
+}
+
+uint64_t glni_all_drop(struct gln_vm_harvest *all)
+{
+	return empty(all, &drain_step);
+}
+
+uint64_t glni_all_put_back(struct gln_vm_harvest *all)
+{
+	const uint64_t nr = empty(all, &put_back_step);
+
+	if (nr)
+		dirty_count(&all->first->stats->aborted_pages, nr);
+	return nr;
+}
