@@ -78,13 +78,16 @@ static inline void histogram_add(struct histogram *histogram, uint64_t value)
 {
 	uint64_t max;
 
-	/* Relaxed, all of them: figures order nothing. */
-	gln_fetch_add_relaxed(&histogram->counts[histogram_bucket(value)], 1);
-	gln_fetch_add_relaxed(&histogram->sum, value);
+	/*
+	 * Relaxed, all of them: figures order nothing. The maximum comes first,
+	 * and is read last, so that hardly anybody sees the count without it.
+	 */
 	max = gln_load_relaxed(&histogram->max);
 	while (value > max &&
 	       !gln_cas_strong_relaxed(&histogram->max, &max, value))
 		;
+	gln_fetch_add_relaxed(&histogram->counts[histogram_bucket(value)], 1);
+	gln_fetch_add_relaxed(&histogram->sum, value);
 }
 
 /** histogram_count() - how many values there are. */
@@ -115,18 +118,20 @@ static inline void histogram_values(const struct histogram *histogram,
 				    const uint64_t *ranks, size_t nr,
 				    uint64_t *values)
 {
-	/* Relaxed: a figure. */
-	const uint64_t max = gln_load_relaxed(&histogram->max);
-	uint64_t sum = 0;
+	uint64_t max, sum = 0;
 	size_t found = 0;
 
+	/* Relaxed, these and the maximum: figures. */
 	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS && found < nr; i++) {
 		sum += gln_load_relaxed(&histogram->counts[i]);
 		for (; found < nr && sum >= ranks[found]; found++)
-			values[found] = gln_min(histogram_last(i), max);
+			values[found] = histogram_last(i);
 	}
 	for (; found < nr; found++)
-		values[found] = max;
+		values[found] = UINT64_MAX;
+	max = gln_load_relaxed(&histogram->max);
+	for (size_t i = 0; i < nr; i++)
+		values[i] = gln_min(values[i], max);
 }
 
 #endif

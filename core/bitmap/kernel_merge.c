@@ -237,13 +237,13 @@ ALWAYS_INLINE void merge_lines(struct bitmap *bm, struct merge_lines lines,
 
 /* --- kernels --- */
 
-ALWAYS_INLINE void count_scalar(line *to, const line *from)
+static inline void count_scalar(line *to, const line *from)
 {
 	for (unsigned int i = 0; i < LINE_WORDS; i++)
 		(*to)[i] = gln_popcount64((*from)[i]);
 }
 
-ALWAYS_INLINE unsigned int find_scalar(const line *from)
+static inline unsigned int find_scalar(const line *from)
 {
 	unsigned int found = 0;
 
@@ -265,7 +265,7 @@ static void merge_scalar(struct bitmap *bm, struct merge_lines lines,
 #if KERNEL_X86
 #define POPCNT __attribute__((target("popcnt")))
 
-ALWAYS_INLINE void count_popcnt(line *to, const line *from)
+POPCNT static inline void count_popcnt(line *to, const line *from)
 {
 	for (unsigned int i = 0; i < LINE_WORDS; i++)
 		(*to)[i] = (uint64_t)__builtin_popcountll((*from)[i]);
@@ -286,7 +286,7 @@ POPCNT static void merge_popcnt(struct bitmap *bm, struct merge_lines lines,
 #define AVX2   __attribute__((target("popcnt,avx2")))
 #define AVX512 __attribute__((target("popcnt,avx512f,avx512vpopcntdq")))
 
-AVX2 ALWAYS_INLINE unsigned int find_avx2(const line *from)
+AVX2 static inline unsigned int find_avx2(const line *from)
 {
 	const __m256i *const halves = (const __m256i *)from;
 	const __m256i none = _mm256_setzero_si256();
@@ -310,12 +310,12 @@ AVX2 static void merge_avx2(struct bitmap *bm, struct merge_lines lines,
 }
 
 /* Here a line is one vector, whose words one instruction counts. */
-AVX512 ALWAYS_INLINE void count_avx512(line *to, const line *from)
+AVX512 static inline void count_avx512(line *to, const line *from)
 {
 	*to = (line)_mm512_popcnt_epi64((__m512i)*from);
 }
 
-AVX512 ALWAYS_INLINE unsigned int find_avx512(const line *from)
+AVX512 static inline unsigned int find_avx512(const line *from)
 {
 	return _mm512_test_epi64_mask((__m512i)*from, (__m512i)*from);
 }

@@ -82,7 +82,7 @@ static bool kernel_saves(uint32_t registers)
 
 	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_OSXSAVE))
 		return false;
-	__asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
+	__asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
 	return (eax & registers) == registers;
 }
 

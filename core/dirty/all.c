@@ -47,31 +47,13 @@ static const struct scan_kernel *kernel_of(const struct gln_harvest *harvest)
 	return harvest->log->live->kernel;
 }
 
-static int collect_part(const struct part *part)
-{
-	return glni_harvest_collect(part->harvest, part->first, part->end);
-}
-
-static const struct step collect_step = {
-	.do_part = collect_part,
-	.part_pages = WHOLE_SLOT,
-	.share_lines = 0,
-};
-
-/* One harvester a slot, so slots are not cut. */
+/* Not shared: nobody knows yet whether there is anything to do. */
 static int collect(struct gln_vm_harvest *all)
 {
-	struct gln_harvest *harvest;
-	int err;
+	int err = 0;
 
-	if (!has_cap(all, GLN_CAP_COLLECT))
-		return 0;
-
-	for (harvest = all->first; harvest; harvest = harvest->next)
-		harvest->is_empty = false;
-	err = glni_parts_do(all, &collect_step);
-	for (harvest = all->first; harvest; harvest = harvest->next)
-		harvest->is_empty = true;
+	for (struct gln_harvest *h = all->first; h && !err; h = h->next)
+		err = glni_harvest_collect(h, 0, log_nr_pages(h->log));
 
 	return err;
 }
@@ -424,6 +406,7 @@ int glni_all_take(struct gln_vm_harvest *all,
 	}
 
 	dirty_time(stats, GLN_STEP_BEGIN, start_ns, now_ns);
+	all->begun_ns = now_ns;
 	start_walks(all);
 	return 0;
 }
@@ -433,37 +416,14 @@ static bool is_counted(const struct gln_harvest *harvest)
 	return harvest->is_empty || harvest->report.nr_pages;
 }
 
-static int count_part(const struct part *part)
-{
-	struct gln_harvest *const harvest = part->harvest;
-
-	if (!is_counted(harvest))
-		dirty_count(
-			&harvest->sums.nr_pages,
-			glni_snapshot_count(&part->snap, kernel_of(harvest)));
-	return 0;
-}
-
-static const struct step count_step = {
-	.do_part = count_part,
-	.part_pages = PART_PAGES,
-	.share_lines = SHARE_LINES_PLAIN,
-};
-
+/* Not shared: who visits may ask, and the parts are being visited then. */
 void glni_all_count(struct gln_vm_harvest *all)
 {
-	bool any = false;
-
-	for (struct gln_harvest *h = all->first; h; h = h->next) {
-		clear_sums(h);
-		any |= !is_counted(h);
-	}
-	if (!any)
-		return;
-	glni_parts_do(all, &count_step);
 	for (struct gln_harvest *h = all->first; h; h = h->next)
 		if (!is_counted(h))
-			h->report.nr_pages = h->nr_settled + pages_of(h);
+			h->report.nr_pages = h->nr_settled +
+					     glni_snapshot_count(&h->log->snap,
+								 kernel_of(h));
 }
 
 static int visit_part(const struct part *part)
@@ -525,6 +485,7 @@ static const struct step put_back_step = {
 /* The sum of what @step finds; the snapshots are empty afterwards. */
 static uint64_t empty(struct gln_vm_harvest *all, const struct step *step)
 {
+	struct dirty_stats *const stats = all->first->stats;
 	uint64_t nr = 0;
 
 	if (!holds_any(all))
@@ -537,7 +498,10 @@ static uint64_t empty(struct gln_vm_harvest *all, const struct step *step)
 		if (!h->is_empty)
 			glni_snapshot_reset(&h->log->snap);
 	}
-	dirty_count(&all->first->stats->harvested_pages, nr);
+	dirty_count(&stats->harvested_pages, nr);
+	if (all->begun_ns)
+		dirty_time(stats, GLN_STEP_DELIVER, all->begun_ns,
+			   gln_plat_now_ns());
 
 	return nr;
 }
@@ -549,9 +513,9 @@ uint64_t glni_all_drop(struct gln_vm_harvest *all)
 
 uint64_t glni_all_put_back(struct gln_vm_harvest *all)
 {
+	struct dirty_stats *const stats = all->first->stats;
 	const uint64_t nr = empty(all, &put_back_step);
 
-	if (nr)
-		dirty_count(&all->first->stats->aborted_pages, nr);
+	dirty_count(&stats->aborted_pages, nr);
 	return nr;
 }

@@ -163,7 +163,7 @@ bool glni_harvest_wants_flip(const struct gln_harvest *harvest,
 static void note_take(struct gln_harvest *harvest, uint64_t ns)
 {
 	struct strategy *const strategy = &harvest->log->strategy;
-	const uint64_t line_bytes = LINE_WORDS * GLN_WORD_BYTES;
+	const uint64_t line_bytes = (uint64_t)LINE_WORDS * GLN_WORD_BYTES;
 
 	if (harvest->is_flipped)
 		strategy_note_flip(strategy, ns);

@@ -292,29 +292,25 @@ static void merge_views(struct merge *merge, const struct slot *slot,
 
 /* --- lists --- */
 
-/* An entry of many pages is marked in steps: how much of it is this one's? */
-static struct gln_range cut_entry(struct merge *merge, struct gln_range pages)
+/* An entry of many pages is marked in steps: cut what is left off. */
+static struct gln_range cut_entry(struct merge *merge, gln_gfn base,
+				  struct gln_range pages)
 {
 	const uint64_t most = merge->budget * LINE_PAGES;
-	const uint64_t done = gln_min(merge->entry_page, pages.count);
 
-	pages.first += done;
-	pages.count -= done;
-	if (pages.count > most) {
-		pages.count = most;
-		merge->entry_page = done + most;
-	} else {
-		merge->entry_page = 0;
-		merge->entry++;
-	}
-	return pages;
+	merge->rest = (struct gln_range){.first = base};
+	if (pages.count <= most)
+		return pages;
+	merge->rest.first += pages.first + most;
+	merge->rest.count = pages.count - most;
+	return (struct gln_range){.first = pages.first, .count = most};
 }
 
 /* Mark some pages of one entry, as many as the budget has. */
-static void merge_entry(struct merge *merge, struct bitmap *marks,
+static void merge_entry(struct merge *merge, gln_gfn base, struct bitmap *marks,
 			struct gln_range pages, struct gln_source *from)
 {
-	const struct gln_range some = cut_entry(merge, pages);
+	const struct gln_range some = cut_entry(merge, base, pages);
 	const uint64_t nr_lines = gln_div_up(some.count, LINE_PAGES);
 
 	from->nr_set += some.count;
@@ -324,6 +320,16 @@ static void merge_entry(struct merge *merge, struct bitmap *marks,
 		from->nr_new +=
 			glni_bitmap_mark_range(marks, some.first, some.count);
 	merge->budget -= gln_min(merge->budget, gln_max(nr_lines, ENTRY_LINES));
+}
+
+/* Go on with the entry that was cut, wherever the slot is now. */
+static void merge_rest(struct merge *merge, const struct slot *slot,
+		       struct bitmap *marks, struct gln_source *from)
+{
+	struct gln_range pages = slot_part(&slot->face, merge->rest);
+
+	pages.first -= slot->face.base;
+	merge_entry(merge, slot->face.base, marks, pages, from);
 }
 
 /* Some entries: read all, have their words fetched, mark. */
@@ -342,8 +348,10 @@ static void merge_entries(struct merge *merge, const struct slot *slot,
 				&marks->words[pages[i].first >> GLN_WORD_SHIFT],
 				1);
 	}
-	for (unsigned int i = 0; i < nr && merge->budget; i++)
-		merge_entry(merge, marks, pages[i], from);
+	for (unsigned int i = 0; i < nr && merge->budget; i++) {
+		merge->entry++;
+		merge_entry(merge, slot->face.base, marks, pages[i], from);
+	}
 }
 
 static void merge_list(struct merge *merge, const struct slot *slot,
@@ -354,10 +362,15 @@ static void merge_list(struct merge *merge, const struct slot *slot,
 
 	glni_source_init(&source, from, merge->page_shift, slot->face.base,
 			 marks->nr_pages);
-	while (merge->entry < source.nr && merge->budget)
-		merge_entries(merge, slot, marks, &source, from);
+	while (merge->budget &&
+	       (merge->rest.count || merge->entry < source.nr)) {
+		if (merge->rest.count)
+			merge_rest(merge, slot, marks, from);
+		else
+			merge_entries(merge, slot, marks, &source, from);
+	}
 
-	if (merge->entry < source.nr)
+	if (merge->rest.count || merge->entry < source.nr)
 		return;
 	merge->entry = 0;
 	merge->next++;
@@ -380,6 +393,13 @@ bool glni_merge_some(struct merge *merge, const struct slot *slot,
 	if (!merge->is_started)
 		start(merge);
 	merge->budget = budget;
+	/*
+	 * Sources name frames. If the slot has moved since the last section,
+	 * lines that were gone through have others now: begin the pass again.
+	 */
+	if (merge->base != slot->face.base)
+		merge->line = 0;
+	merge->base = slot->face.base;
 	while (!merge->in_lists && merge->budget) {
 		if (merge->next < merge->nr_sources) {
 			merge_views(merge, slot, marks);

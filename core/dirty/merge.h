@@ -17,7 +17,10 @@
  * @in_lists:	all bitmaps and bytes are merged.
  * @next:	the first source of this pass, or the list.
  * @line:	the next to look at in this pass.
- * @entry:	of a list, the next; @entry_page: pages of it that are marked.
+ * @base:	of the slot when @line was the next.
+ * @entry:	of a list, the next to read.
+ * @rest:	frames of the entry read last that are still to be marked. It is
+ *		not read again: it may say something else by then.
  */
 struct merge {
 	struct gln_source *sources;
@@ -28,8 +31,9 @@ struct merge {
 	bool in_lists;
 	size_t next;
 	uint64_t line;
+	gln_gfn base;
 	uint64_t entry;
-	uint64_t entry_page;
+	struct gln_range rest;
 };
 
 /** glni_merge_is_valid() - do the sources make sense? */

@@ -105,8 +105,10 @@ int glni_parts_do(struct gln_vm_harvest *all, const struct step *step)
 		all->workers->run(all->workers, help, all);
 	} else {
 		all->part_pages = WHOLE_SLOT;
-		help(all);
 	}
+	/* What is left: all of it, or, if an embedder calls nobody, that too.
+	 */
+	help(all);
 
 	return gln_load_relaxed(&all->err);
 }

@@ -3,7 +3,7 @@
  * parts.h - harvests of several slots as one, in parts that threads share.
  *
  *   one thread                       all of them, a part at a time
- *     collect                  ->      slots
+ *     collect, slot by slot
  *     summaries, all levels
  *     fence
  *                              ->      words of taken lines
@@ -78,6 +78,7 @@ struct step {
  *
  * @first:	of the harvests, by base; they are linked.
  * @nr_lines:	lines that hold something, of all slots.
+ * @begun_ns:	clock at the end of begin; 0 until then.
  * @step:	what is being done to the parts, by all workers.
  * @part_pages:	of a part, now.
  * @next_part:	who claims it does it.
@@ -89,6 +90,7 @@ struct gln_vm_harvest {
 	struct gln_workers *workers;
 	struct gln_vm_harvest_report report;
 	uint64_t nr_lines;
+	uint64_t begun_ns;
 	const struct step *step;
 	uint64_t part_pages;
 	gln_word next_part;

@@ -50,10 +50,15 @@ static inline void strategy_init(struct strategy *strategy)
 	};
 }
 
-/* @used cost @ns, of which @fixed_ns whatever is dirty. */
+/*
+ * @used cost @ns, of which @fixed_ns whatever is dirty. Without a clock nothing
+ * is known, and the first guess stays.
+ */
 static inline void cost_note(struct cost *used, struct cost *other, uint64_t ns,
 			     uint64_t fixed_ns)
 {
+	if (!ns)
+		return;
 	used->estimate_ns = gln_min(fixed_ns, used->last_ns);
 	used->last_ns = fixed_ns;
 	other->estimate_ns -= gln_min(other->estimate_ns, ns / TRIAL_SHARE);

@@ -117,15 +117,30 @@ static void stop(struct pool *pool, unsigned int nr)
 		pthread_join(pool->threads[i], NULL);
 }
 
-/* Signals of the process are not for threads that it does not know of. */
+/*
+ * Signals of the process are not for threads that it does not know of. Those of
+ * what a thread itself does are: a visit may write memory that is tracked by
+ * SIGSEGV, or read a page that is poisoned, and blocked they would kill.
+ */
+static void block_signals(sigset_t *before)
+{
+	static const int own[] = {SIGSEGV, SIGBUS,  SIGFPE,
+				  SIGILL,  SIGTRAP, SIGSYS};
+	sigset_t others;
+
+	sigfillset(&others);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&others, own[i]);
+	pthread_sigmask(SIG_SETMASK, &others, before);
+}
+
 static int start(struct pool *pool)
 {
 	const unsigned int nr = pool->workers.nr_workers - 1;
-	sigset_t all, before;
+	sigset_t before;
 	unsigned int i = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	block_signals(&before);
 	while (i < nr &&
 	       !pthread_create(&pool->threads[i], NULL, wait_for_work, pool))
 		i++;

@@ -70,6 +70,7 @@ static bool has_range(const struct gln_view *view, struct gln_range range)
 static void open_view(struct gln_view *view, struct gln_vm *vm,
 		      struct gln_vcpu *vcpu)
 {
+	view->first = 0;
 	view->nr_pages = 0;
 	view->vm = vm;
 	view->vcpu = vcpu;

@@ -40,7 +40,25 @@ static int claim(struct gln_vm *vm, struct slot *slot)
 	return err;
 }
 
-/* Claim every logged slot, by base; none is held if there is an error. */
+/* Is somebody else harvesting a slot? */
+static bool is_any_claimed(const struct slot_array *array)
+{
+	for (size_t i = 0; array && i < array->nr_slots; i++)
+		/* Relaxed: a guess; to claim decides. */
+		if (slot_marks(array->slots[i]) &&
+		    gln_load_relaxed(&array->slots[i]->claim))
+			return true;
+
+	return false;
+}
+
+/*
+ * Claim every logged slot, by base; none is held if there is an error.
+ *
+ * Who changes slots holds the VM's lock, as we do, and so does not meet claims
+ * that are given up again; who harvests one slot meets them only if he comes
+ * between the two looks.
+ */
 static int claim_all(struct gln_vm *vm, struct gln_harvest **first)
 {
 	const struct slot_array *array;
@@ -48,8 +66,13 @@ static int claim_all(struct gln_vm *vm, struct gln_harvest **first)
 	int worst = -ENOENT;
 
 	*first = NULL;
+	gln_plat_mutex_lock(&vm->lock);
 	glni_read_lock();
 	array = slot_array_get(&vm->slots);
+	if (is_any_claimed(array)) {
+		worst = -EBUSY;
+		array = NULL;
+	}
 	for (size_t i = 0; array && i < array->nr_slots; i++) {
 		struct slot *const slot = array->slots[i];
 		const int err = claim(vm, slot);
@@ -66,9 +89,12 @@ static int claim_all(struct gln_vm *vm, struct gln_harvest **first)
 			break;
 	}
 	glni_read_unlock();
-
 	if (worst == -EBUSY)
 		release_all(*first);
+	gln_plat_mutex_unlock(&vm->lock);
+
+	if (worst == -EBUSY)
+		*first = NULL;
 	else if (*first)
 		worst = 0;
 	return worst;
@@ -110,6 +136,7 @@ int gln_vm_harvest_begin(struct gln_vm *vm,
 	all->first = first;
 	all->workers = params.workers;
 	all->nr_lines = 0;
+	all->begun_ns = 0;
 	memset(&all->report, 0, sizeof(all->report));
 	all->report.nr_slots = count_slots(first);
 	err = glni_all_take(all, &params);

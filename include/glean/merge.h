@@ -70,7 +70,8 @@ enum gln_source_order {
  * @nr:		elements to merge.
  * @first:	frame, in pages of this source, that the first of them stands
  *		for; for a list, what is added to every entry.
- * @nr_set:	out: pages of the slot that it named; of a list, with repeats.
+ * @nr_set:	out: pages of the slot that it named; of a list, or if the slot
+ *		moved meanwhile, with repeats.
  * @nr_new:	out: those that nobody had marked before, neither the slot's log
  *		nor another source. Of bitmaps and bytes that is as seen when
  *		their line was read: a mark set at the same time may be counted

@@ -23,7 +23,8 @@ struct gln_vcpu;
  * struct gln_stats - counters of a VM.
  *
  * @struct_bytes: set by the caller; members beyond it are not written.
- * @harvests:	transactions begun, gets and clears of the KVM-shaped log too.
+ * @harvests:	transactions begun, gets and clears of the KVM-shaped log too; a
+ *		harvest of the whole VM is one a slot.
  * @harvested_pages: pages they took, counted when committed or aborted.
  * @harvested_runs: ranges of them handed to the backend: maximal runs, joined
  *		where prices say so (backend.h).
@@ -34,7 +35,7 @@ struct gln_vcpu;
  * @cleared_pages: pages cleared by gln_clear_dirty_log().
  * @dropped_pages: marks lost with a slot removed or logging stopped.
  * @failed_harvests: begin, get or clear that ended in an error of the backend
- *		or of copying.
+ *		or of copying; a harvest of the whole VM that failed is one.
  * @vcpu_marks:	calls of gln_vcpu_mark().
  * @vcpu_new_marks: of these, marks that were new.
  * @log_bytes:	memory held by logs now: bitmaps, summaries, snapshots.

@@ -2,9 +2,10 @@
 /*
  * vm_harvest.h - harvest all logged slots of a VM as one transaction.
  *
- * It does for the VM what harvest.h does for a slot, G1 to G8 included, and
- * waits once where harvests slot by slot wait once each: one grace period, one
- * fence, and one flush where the backend has one for the whole guest.
+ * It does for the VM what harvest.h does for a slot, but for G7: there is no
+ * budget and no cursor. It waits once where harvests slot by slot wait once
+ * each: one grace period, one fence, and one flush where the backend has one
+ *for the whole guest.
  *
  * Given workers, it is cut into parts, which several threads take, protect,
  * hand out, commit or put back side by side. A part is 2097152 pages (8 GiB of
@@ -37,7 +38,8 @@ struct gln_vm_harvest;
  * struct gln_vm_harvest_params - how.
  *
  * @struct_bytes: sizeof(struct gln_vm_harvest_params).
- * @strategy:	as in harvest.h, chosen for each slot by itself.
+ * @strategy:	as in harvest.h, chosen for each slot by itself, by what
+ *		harvests of that slot alone have cost.
  * @workers:	who helps, until the harvest ends; NULL is nobody.
  */
 struct gln_vm_harvest_params {
@@ -77,10 +79,11 @@ struct gln_vm_harvest_report {
  * gln_vm_harvest_begin() - take the marks of all logged slots, protect, flush.
  * @harvest:	the transaction; lives until its commit or abort.
  *
- * Context: as gln_harvest_begin(). The backend's collect and protect may come
- * from any of the workers, for several slots at once; see GLN_CAP_PARTS for
- * protect of one slot.
- * Return: 0; -EINVAL for a wrong @struct_bytes or strategy, or workers without
+ * Context: as gln_harvest_begin(), and it waits for who changes a slot. The
+ * backend's protect may come from any of the workers, for several slots at
+ * once; see GLN_CAP_PARTS for protect of one slot. Its collect comes from the
+ * caller. Return: 0; -EINVAL for a wrong @struct_bytes or strategy, or workers
+ * without
  * @run; -ENOENT if no slot is logged; -EBUSY if one of them is being harvested
  * or changed; -ENXIO if the VM logs in rings only and nothing is marked
  * elsewhere; or what the backend said. On failure every mark is back, no slot
@@ -109,7 +112,8 @@ GLN_PUBLIC int gln_vm_harvest_report(struct gln_vm_harvest *harvest,
  * Not to commit or abort it as a whole: that ends here with all the others.
  *
  * Context: the harvester.
- * Return: NULL if slot @id is not in it: it was not logged, or is no more.
+ * Return: NULL if slot @id is not in it: it was not logged, or had nothing but
+ * a ring, or is no more.
  */
 GLN_PUBLIC struct gln_harvest *gln_vm_harvest_slot(
 	struct gln_vm_harvest *harvest, uint32_t id);
@@ -122,8 +126,8 @@ GLN_PUBLIC struct gln_harvest *gln_vm_harvest_slot(
  * come in order, from one thread. Without workers all calls ascend. A run is
  * maximal, but for cuts between parts, and where it was settled in part.
  *
- * Context: the harvester. @visit settles nothing; it may do so once this has
- * returned.
+ * Context: the harvester. @visit settles nothing and does not call this; it may
+ * do so once this has returned.
  */
 GLN_PUBLIC void gln_vm_harvest_each(struct gln_vm_harvest *harvest,
 				    void (*visit)(void *ctx,

@@ -40,7 +40,8 @@ struct gln_workers {
  * @workers:	may serve any number of VMs. While it serves one, other callers
  *		do all by themselves.
  *
- * The threads have all signals blocked.
+ * The threads have all signals blocked but those of what they do themselves,
+ * SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and SIGSYS.
  *
  * Context: any thread that may sleep; allocates.
  * Return: 0; -EINVAL if @nr_workers is 0 or over GLN_WORKERS_MAX; -ENOMEM;

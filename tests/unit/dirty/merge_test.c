@@ -616,6 +616,61 @@ FixtureTest(merge, counts_a_page_for_the_first_that_names_it)
 	}
 }
 
+/* --- from one section to the next --- */
+
+/* Go on with a merge, as a section of so many lines would. */
+static bool merge_lines(struct merge *merge, uint64_t nr_lines)
+{
+	const struct slot *slot = glni_slot_by_id(&guest.vm->slots, ID);
+
+	merge->page_shift = guest.vm->page_shift;
+	return glni_merge_some(merge, slot, slot->log->live, nr_lines);
+}
+
+FixtureTest(merge, misses_no_frame_of_a_slot_that_moves_meanwhile)
+{
+	static unsigned char bits[40 * LINE_PAGES / 8];
+	const uint64_t frame = UINT64_C(22) * LINE_PAGES + 3;
+	struct gln_source source = {
+		.page_shift = 12, .data = bits, .nr = 8 * sizeof(bits)};
+	struct merge merge = {.sources = &source, .nr_sources = 1};
+	const gln_gfn base = UINT64_C(5) * LINE_PAGES;
+
+	bits[frame / 8] = 1U << frame % 8;
+	guest_log_slot(&guest, ID, 0, 30 * LINE_PAGES);
+	cr_assert_not(merge_lines(&merge, 20));
+	cr_assert_eq(gln_slot_move(guest.vm, ID, base), 0);
+	gln_harvest_commit(guest_begin(&guest, ID));
+	while (!merge_lines(&merge, 20))
+		;
+	memset(pages, 0, sizeof(pages));
+	pages[frame - base] = 1;
+	cr_expect(guest_has_marks(&guest, ID, pages));
+	cr_expect_eq(source.nr_new, 1);
+}
+
+FixtureTest(merge, reads_an_entry_once_however_long_it_takes)
+{
+	uint64_t entry = 0;
+	struct gln_source source = {.page_shift = 12 + 14, /* 32 lines */
+				    .kind = GLN_SOURCE_LIST,
+				    .order = GLN_SOURCE_HOST,
+				    .data = &entry,
+				    .nr = 1};
+	struct merge merge = {.sources = &source, .nr_sources = 1};
+	const uint64_t nr = UINT64_C(32) * LINE_PAGES;
+
+	guest_log_slot(&guest, ID, 0, 48 * LINE_PAGES);
+	while (!merge.rest.count)
+		cr_assert_not(merge_lines(&merge, 20));
+	entry = 1;
+	cr_assert(merge_lines(&merge, 20));
+	memset(pages, 0, sizeof(pages));
+	memset(pages, 1, nr);
+	cr_expect(guest_has_marks(&guest, ID, pages));
+	cr_expect_eq(source.nr_set, nr);
+}
+
 /* --- errors --- */
 
 FixtureTest(merge, refuses_what_makes_no_sense_and_touches_nothing)

@@ -43,9 +43,22 @@ Test(strategy, never_flips_for_nothing)
 {
 	struct strategy strategy = fresh();
 
-	for (unsigned int i = 0; i < 3; i++)
-		strategy_note_flip(&strategy, 0);
+	/* So dear that a flip is tried, whatever it costs. */
+	strategy_note_exchange(&strategy, 0,
+			       UINT64_C(2) * TRIAL_SHARE * FIRST_GRACE_NS);
+	cr_assert_eq(strategy.flip.estimate_ns, 0);
 	cr_assert_eq(strategy_flip_lines(&strategy), 1);
+}
+
+Test(strategy, without_a_clock_stays_at_its_guess)
+{
+	struct strategy strategy = fresh();
+
+	for (unsigned int i = 0; i < 3; i++) {
+		strategy_note_flip(&strategy, 0);
+		strategy_note_exchange(&strategy, 1, 0);
+	}
+	cr_assert_eq(strategy_flip_lines(&strategy), GUESSED_LINES);
 }
 
 Test(strategy, a_cheap_grace_period_makes_flips_of_few_lines)
