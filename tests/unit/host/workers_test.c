@@ -126,7 +126,7 @@ Test(workers, serve_callers_side_by_side)
 	gln_workers_destroy(workers);
 }
 
-static _Atomic uint32_t nr_unblocked;
+static _Atomic uint32_t nr_unblocked, nr_deaf;
 
 static void look_at_signals(void *arg)
 {
@@ -134,6 +134,8 @@ static void look_at_signals(void *arg)
 	sigset_t blocked;
 
 	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	if (sigismember(&blocked, SIGSEGV) || sigismember(&blocked, SIGBUS))
+		atomic_fetch_add(&nr_deaf, 1);
 	if (!sigismember(&blocked, SIGUSR1))
 		atomic_fetch_add(&nr_unblocked, 1);
 	visit(visits);
@@ -146,5 +148,6 @@ Test(workers, leave_signals_to_threads_of_the_process)
 
 	workers->run(workers, look_at_signals, &visits);
 	cr_expect_eq(nr_unblocked, 1, "that of the caller");
+	cr_expect_eq(nr_deaf, 0, "to what they do themselves");
 	gln_workers_destroy(workers);
 }

@@ -684,6 +684,40 @@ Test(vm_harvest, settles_in_part_slot_by_slot)
 	}
 }
 
+static void see_and_ask(void *ctx, const struct gln_range *runs, size_t nr_runs)
+{
+	see(NULL, runs, nr_runs);
+	cr_assert_eq(report_of(ctx).nr_pages, nr_dirty());
+}
+
+Test(vm_harvest, can_be_asked_for_its_report_in_a_visit)
+{
+	struct gln_vm_harvest *harvest;
+
+	start(0, 0, 0);
+	fill_all();
+	mark_dirty();
+	harvest = begin(GLN_HARVEST_FLIP);
+	memset(seen, 0, sizeof(seen));
+	gln_vm_harvest_each(harvest, see_and_ask, harvest);
+	cr_expect_eq(memcmp(seen, dirty, sizeof(dirty)), 0);
+	cr_expect_eq(gln_vm_harvest_commit(harvest), nr_dirty());
+	stop();
+}
+
+Test(vm_harvest, is_in_the_histogram_of_what_its_caller_does)
+{
+	struct gln_histogram histogram = {.struct_bytes = sizeof(histogram)};
+
+	start(0, 2, 0);
+	fill_all();
+	mark_dirty();
+	gln_vm_harvest_commit(begin(GLN_HARVEST_FLIP));
+	cr_assert_eq(gln_vm_histogram(vm, GLN_STEP_DELIVER, &histogram), 0);
+	cr_expect_eq(histogram.count, 1);
+	stop();
+}
+
 Test(vm_harvest, reports_no_more_than_there_is_room_for)
 {
 	struct gln_vm_harvest_report report, before;
@@ -705,8 +739,8 @@ Test(vm_harvest, reports_no_more_than_there_is_room_for)
 	stop();
 }
 
-/* Workers of the embedder's: one call will do, and more than there are parts
- * do no harm. */
+/* Workers of the embedder's: none who comes will do, and more than there are
+ * parts do no harm. */
 static unsigned int nr_calls_of_work;
 
 static void call_in_turn(struct gln_workers *of, void (*work)(void *arg),
@@ -724,7 +758,7 @@ Test(vm_harvest, takes_whatever_workers_it_is_given)
 
 	start(ALL_CAPS | GLN_CAP_PARTS, 0, 0);
 	workers = &own;
-	for (nr_calls_of_work = 1; nr_calls_of_work <= NR_PARTS + 2;
+	for (nr_calls_of_work = 0; nr_calls_of_work <= NR_PARTS + 2;
 	     nr_calls_of_work++)
 		expect_truth(seed++, ALL_CAPS, 64, guest_strategy());
 	workers = NULL;
