@@ -187,7 +187,12 @@ static uint32_t decode(const struct guest *guest,
 		       const struct gln_model_exit *exit, gln_gfn *gfn)
 {
 	uint64_t gpa = exit->gpa;
-	uint32_t access = GLN_ACCESS_WRITE;
+	/*
+	 * A misconfiguration does not say. That of a hole which is a page by
+	 * now is filled for a read: a write comes back, and is not marked if it
+	 * was none.
+	 */
+	uint32_t access = GLN_ACCESS_READ;
 
 	if (guest->machine->model.is_arm) {
 		if (gln_s2_has_fault_ipa(exit->syndrome))
