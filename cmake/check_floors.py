@@ -196,8 +196,6 @@ def check_include(root_names, name, header, quoted, hosted):
             return f"public headers are included as <{header}>"
         if module in FLOORS and header in ("glean/process.h", "glean/ref.h",
                                            "glean/host.h", "glean/glean.h"):
-            if header == "glean/host.h" and module == "core/bitmap":
-                return None  # the scan kernels describe themselves
             return f"the freestanding core includes no <{header}>"
         return None
     if not quoted:

@@ -204,15 +204,6 @@ static void note_runs(struct gln_harvest *harvest, const struct gln_range *runs,
 	dirty_count(&harvest->sums.nr_pages, nr_pages);
 }
 
-/* Clean pages between two runs that are protected rather than left out. */
-static uint64_t max_gap(const struct gln_vm_harvest *all)
-{
-	return has_cap(all, GLN_CAP_GAPS)
-		       ? glni_price_max_gap(&all->first->backend->prices,
-					    RUNS_A_CALL)
-		       : 0;
-}
-
 static int protect_part(const struct part *part)
 {
 	struct gln_harvest *const harvest = part->harvest;
@@ -224,7 +215,7 @@ static int protect_part(const struct part *part)
 	size_t nr;
 
 	glni_joins_start(&walk, &part->snap, kernel_of(harvest),
-			 max_gap(part->all));
+			 glni_harvest_max_gap(harvest));
 	while (!err && (nr = glni_joins_next(&walk, base, runs, RUNS_A_CALL))) {
 		note_runs(harvest, runs, nr);
 		err = glni_harvest_protect(harvest, runs, nr, &nr_calls);

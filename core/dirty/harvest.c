@@ -226,8 +226,7 @@ static int protect_runs(struct gln_harvest *harvest, size_t nr)
 				    &harvest->report.protect_calls);
 }
 
-/* Clean pages between two runs that are protected rather than left out. */
-static uint64_t max_gap(const struct gln_harvest *harvest)
+uint64_t glni_harvest_max_gap(const struct gln_harvest *harvest)
 {
 	return has_cap(harvest, GLN_CAP_GAPS)
 		       ? glni_price_max_gap(&harvest->backend->prices,
@@ -245,7 +244,7 @@ static int protect(struct gln_harvest *harvest)
 	int err;
 
 	glni_joins_start(&walk, &harvest->log->snap, harvest->log->live->kernel,
-			 max_gap(harvest));
+			 glni_harvest_max_gap(harvest));
 	while ((nr = glni_joins_next(&walk, base, harvest->runs,
 				     RUNS_A_CALL))) {
 		for (size_t i = 0; i < nr; i++)

@@ -60,6 +60,12 @@ int glni_harvest_protect(struct gln_harvest *harvest, struct gln_range *runs,
 			 size_t nr, uint64_t *nr_calls);
 int glni_harvest_flush(struct gln_harvest *harvest);
 
+/**
+ * glni_harvest_max_gap() - clean pages between two runs that are protected
+ * rather than left out: 0 but where the backend can and prices say so.
+ */
+uint64_t glni_harvest_max_gap(const struct gln_harvest *harvest);
+
 /** glni_harvest_fail() - a copy failed: put everything back. Returns @err. */
 int glni_harvest_fail(struct gln_harvest *harvest, int err);
 
