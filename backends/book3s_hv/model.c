@@ -268,14 +268,19 @@ static bool decode_size(uint64_t v, uint64_t r, struct gln_hpte_size *size)
 	return true;
 }
 
-/* VALID, H and AVPN; of large pages the AVPN's low bits are the offset's. */
+/*
+ * VALID, H and AVPN; of large pages the AVPN's low bits are the offset's, but
+ * those of the VSID are compared, be the page larger than its segment.
+ */
 static bool is_v_it(enum gln_hpt_isa isa, const struct search *search,
 		    uint64_t v, uint64_t h)
 {
-	const unsigned int ignored = search->page_shift > AVPN_SHIFT
-					     ? search->page_shift
-					     : AVPN_SHIFT;
 	const struct va *const va = &search->va;
+	const unsigned int in_page = search->page_shift < va->segment_shift
+					     ? search->page_shift
+					     : va->segment_shift;
+	const unsigned int ignored =
+		in_page > AVPN_SHIFT ? in_page : AVPN_SHIFT;
 	const uint64_t avpn = va->vsid << (va->segment_shift - AVPN_SHIFT) |
 			      va->offset >> AVPN_SHIFT;
 	const uint64_t differs = (v >> AVPN_V_SHIFT ^ avpn) &

@@ -6,6 +6,7 @@
  * if the entry is absent or lost a right for the host's own reasons: then it is
  * put right, and the guest tries again.
  */
+#include "core/base/bits.h"
 #include "core/base/errno.h"
 #include "core/hpt/real.h"
 
@@ -21,19 +22,24 @@ struct search {
 };
 
 /* AVPN begins with bit 23 of the address, at bit 7 of V. */
-enum { AVPN_FIRST_SHIFT = 23, AVPN_V_SHIFT = 7 };
+enum { AVPN_FIRST_SHIFT = 23, AVPN_V_SHIFT = 7, SEGMENT_SHIFT_256M = 28 };
 
-/* Bits of V that tell addresses of this page size apart; below they are
- * anything. */
-static uint64_t compared_bits(unsigned int base_shift)
+/*
+ * Bits of V that tell addresses of this page size apart; below they are
+ * anything. Not of the VSID, though: a guest may have an entry of 16G in a
+ * segment of 256M, where it maps the segment.
+ */
+static uint64_t compared_bits(uint64_t slb, unsigned int base_shift)
 {
-	uint64_t bits = GLN_HPTE_V_COMPARE;
+	unsigned int end = base_shift;
 
-	if (base_shift > AVPN_FIRST_SHIFT)
-		bits &= ~((UINT64_C(1)
-			   << (base_shift - AVPN_FIRST_SHIFT + AVPN_V_SHIFT)) -
-			  1);
-	return bits | GLN_HPTE_V_SECONDARY;
+	if (!(slb & GLN_SLB_1TB) && end > SEGMENT_SHIFT_256M)
+		end = SEGMENT_SHIFT_256M;
+	if (end < AVPN_FIRST_SHIFT)
+		end = AVPN_FIRST_SHIFT;
+	return (GLN_HPTE_V_COMPARE &
+		~gln_low_bits(end - AVPN_FIRST_SHIFT + AVPN_V_SHIFT)) |
+	       GLN_HPTE_V_SECONDARY;
 }
 
 /*
@@ -43,7 +49,6 @@ static uint64_t compared_bits(unsigned int base_shift)
  */
 static bool is_for(struct search *search, struct gln_hpte entry, uint64_t h)
 {
-
 	return (entry.v & (GLN_HPTE_V_VALID | GLN_HPTE_V_ABSENT)) &&
 	       (entry.v & search->compare) == (search->want_v | h) &&
 	       gln_hpte_decode(entry.v, entry.r, &search->size) &&
@@ -83,7 +88,7 @@ static bool find_entry(struct search *search, const struct gln_hpt_fault *fault)
 {
 	const uint64_t hash = gln_hpt_hash(fault->slb, fault->ea);
 
-	search->compare = compared_bits(search->base_shift);
+	search->compare = compared_bits(fault->slb, search->base_shift);
 	search->want_v = gln_hpt_vpn(fault->slb, fault->ea) & search->compare;
 	if (search->hpt->isa != GLN_HPT_ISA_2_07)
 		search->want_v &= HPTE_V_3_0 | GLN_HPTE_V_B;

@@ -25,6 +25,7 @@
 #include "tests/unit/require.h"
 
 #define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
 
 enum {
 	ORDER = 18,
@@ -660,6 +661,29 @@ Test(hpt_hazards, h89_the_segment_says_what_size_to_look_for)
 		cr_assert_eq(
 			fault_at(cases[i].ea, cases[i].other, GLN_ACCESS_READ),
 			GLN_FAULT_REFLECT, "case %zu", i);
+	}
+	close_rig();
+}
+
+/* Entries stand in a group that is not their segment's: only V tells. */
+Test(hpt_hazards, h89_a_page_larger_than_its_segment_is_in_no_other_segment)
+{
+	enum { VSID = 63, GROUP = VSID };
+	const uint64_t slb = GLN_SLB_L | GLN_SLB_LP_16G;
+
+	open_rig(GLN_HPT_ISA_3_0);
+	for (uint64_t vsid = 0; vsid <= VSID; vsid++) {
+		const uint64_t v =
+			gln_hpt_vpn(slb | vsid << GLN_SLB_VSID_SHIFT, 0);
+
+		cr_assert_eq(enter(GROUP * 8, v, 16 * GIB | 0x3000 | 2),
+			     GLN_H_SUCCESS);
+		cr_assert_eq(fault_at(MIB, slb | VSID << GLN_SLB_VSID_SHIFT,
+				      GLN_ACCESS_READ),
+			     vsid == VSID ? GLN_FAULT_MMIO : GLN_FAULT_REFLECT,
+			     "VSID %" PRIu64, vsid);
+		cr_assert_eq(call(GLN_H_REMOVE, 0, GROUP * 8, 0, 0, NULL),
+			     GLN_H_SUCCESS);
 	}
 	close_rig();
 }
