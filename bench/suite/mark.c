@@ -5,6 +5,7 @@
  *
  *	glean		gln_vcpu_mark(): finds slot and bitmap, counts
  *	view		gln_view_mark(), in a view that is open for all of them
+ *	quick-view	the same in a VM with GLN_VM_QUICK_MARKS
  *	dirty-mark	gln_dirty_mark(): the same, on a thread that is no vCPU
  *	load-test	load the word, test the bit, set it if it is not: of one
  *			bitmap, in the loop itself. It neither finds a slot nor
@@ -49,17 +50,20 @@ static const struct kind {
 
 struct mark_fixture;
 
-/* Make MARKS marks; returns how many are new. */
-typedef uint64_t (*mark_fn)(struct mark_fixture *f, struct gln_vcpu *vcpu);
-
+/** struct marker - a thread, and what it is in each VM. */
 struct marker {
 	struct gln_vcpu *vcpu;
+	struct gln_vcpu *quick;
 	uint64_t nr_new;
 };
+
+/* Make MARKS marks; returns how many are new. */
+typedef uint64_t (*mark_fn)(struct mark_fixture *f, const struct marker *own);
 
 struct mark_fixture {
 	struct suite_fixture head;
 	struct marks marks;
+	struct marks quick;
 	const struct kind *kind;
 	mark_fn mark;
 	struct pair pair;
@@ -73,17 +77,18 @@ static struct mark_fixture *fixture_of(struct suite_fixture *head)
 
 /* --- the rivals --- */
 
-static uint64_t mark_vcpu(struct mark_fixture *f, struct gln_vcpu *vcpu)
+static uint64_t mark_vcpu(struct mark_fixture *f, const struct marker *own)
 {
 	const uint64_t mask = f->kind->nr_pages - 1;
 	uint64_t nr = 0;
 
 	for (uint64_t i = 0; i < MARKS; i++)
-		nr += gln_vcpu_mark(vcpu, i & mask) > 0;
+		nr += gln_vcpu_mark(own->vcpu, i & mask) > 0;
 	return nr;
 }
 
-static uint64_t mark_view(struct mark_fixture *f, struct gln_vcpu *vcpu)
+static uint64_t mark_in_view(const struct mark_fixture *f,
+			     struct gln_vcpu *vcpu)
 {
 	const uint64_t mask = f->kind->nr_pages - 1;
 	struct gln_view view;
@@ -96,13 +101,23 @@ static uint64_t mark_view(struct mark_fixture *f, struct gln_vcpu *vcpu)
 	return nr;
 }
 
-static uint64_t mark_vm(struct mark_fixture *f, struct gln_vcpu *vcpu)
+static uint64_t mark_view(struct mark_fixture *f, const struct marker *own)
+{
+	return mark_in_view(f, own->vcpu);
+}
+
+static uint64_t mark_quick(struct mark_fixture *f, const struct marker *own)
+{
+	return mark_in_view(f, own->quick);
+}
+
+static uint64_t mark_vm(struct mark_fixture *f, const struct marker *own)
 {
 	const uint64_t mask = f->kind->nr_pages - 1;
 	struct gln_vm *const vm = f->marks.vm;
 	uint64_t nr = 0;
 
-	(void)vcpu;
+	(void)own;
 	for (uint64_t i = 0; i < MARKS; i++)
 		nr += gln_dirty_mark(vm, i & mask) > 0;
 	return nr;
@@ -134,37 +149,37 @@ static _Atomic uint64_t *words_of(struct mark_fixture *f)
 	return (_Atomic uint64_t *)f->marks.words;
 }
 
-static uint64_t mark_load_test(struct mark_fixture *f, struct gln_vcpu *vcpu)
+static uint64_t mark_load_test(struct mark_fixture *f, const struct marker *own)
 {
 	const uint64_t mask = f->kind->nr_pages - 1;
 	_Atomic uint64_t *const words = words_of(f);
 	uint64_t nr = 0;
 
-	(void)vcpu;
+	(void)own;
 	for (uint64_t i = 0; i < MARKS; i++)
 		nr += test_and_set(words, i & mask);
 	return nr;
 }
 
-static uint64_t mark_load_call(struct mark_fixture *f, struct gln_vcpu *vcpu)
+static uint64_t mark_load_call(struct mark_fixture *f, const struct marker *own)
 {
 	const uint64_t mask = f->kind->nr_pages - 1;
 	_Atomic uint64_t *const words = words_of(f);
 	uint64_t nr = 0;
 
-	(void)vcpu;
+	(void)own;
 	for (uint64_t i = 0; i < MARKS; i++)
 		nr += call_test_and_set(words, i & mask);
 	return nr;
 }
 
-static uint64_t mark_fetch_or(struct mark_fixture *f, struct gln_vcpu *vcpu)
+static uint64_t mark_fetch_or(struct mark_fixture *f, const struct marker *own)
 {
 	const uint64_t mask = f->kind->nr_pages - 1;
 	_Atomic uint64_t *const words = words_of(f);
 	uint64_t nr = 0;
 
-	(void)vcpu;
+	(void)own;
 	for (uint64_t i = 0; i < MARKS; i++)
 		nr += set_bit(words, i & mask);
 	return nr;
@@ -176,7 +191,15 @@ static int enter(void *ctx, unsigned int index)
 {
 	struct mark_fixture *const f = ctx;
 
-	return gln_vcpu_register(f->marks.vm, index, &f->markers[index].vcpu);
+	int err =
+		gln_vcpu_register(f->marks.vm, index, &f->markers[index].vcpu);
+
+	if (err)
+		return err;
+	err = gln_vcpu_register(f->quick.vm, index, &f->markers[index].quick);
+	if (err)
+		gln_vcpu_unregister(f->markers[index].vcpu);
+	return err;
 }
 
 static void work(void *ctx, unsigned int index)
@@ -184,13 +207,14 @@ static void work(void *ctx, unsigned int index)
 	struct mark_fixture *const f = ctx;
 	struct marker *const own = &f->markers[index];
 
-	own->nr_new = f->mark(f, own->vcpu);
+	own->nr_new = f->mark(f, own);
 }
 
 static void leave(void *ctx, unsigned int index)
 {
 	struct mark_fixture *const f = ctx;
 
+	gln_vcpu_unregister(f->markers[index].quick);
 	gln_vcpu_unregister(f->markers[index].vcpu);
 }
 
@@ -208,10 +232,16 @@ static int prepare(struct suite_fixture *head, mark_fn mark)
 	int err = 0;
 
 	f->mark = mark;
-	if (f->kind->is_dirty)
-		marks_set(&f->marks, (struct gln_range){0, f->kind->nr_pages});
-	else
+	if (f->kind->is_dirty) {
+		const struct gln_range all = {0, f->kind->nr_pages};
+
+		marks_set(&f->marks, all);
+		marks_set(&f->quick, all);
+	} else {
 		err = marks_drop(&f->marks);
+		if (!err)
+			err = marks_drop(&f->quick);
+	}
 	if (!err)
 		pair_meet(&f->pair);
 	return err;
@@ -225,6 +255,11 @@ static int vcpu_prepare(struct suite_fixture *head)
 static int view_prepare(struct suite_fixture *head)
 {
 	return prepare(head, mark_view);
+}
+
+static int quick_prepare(struct suite_fixture *head)
+{
+	return prepare(head, mark_quick);
 }
 
 static int vm_prepare(struct suite_fixture *head)
@@ -257,19 +292,29 @@ static int run(struct suite_fixture *head, uint64_t *answer)
 }
 
 /* Every page is marked now, and no other. */
-static int glean_check(struct suite_fixture *head)
+static int check_marks(struct suite_fixture *head, struct marks *marks)
 {
 	struct mark_fixture *const f = fixture_of(head);
 	uint64_t nr_new;
 	int64_t nr;
 
 	run(head, &nr_new);
-	nr = marks_harvested(&f->marks);
+	nr = marks_harvested(marks);
 	if (nr < 0)
 		return (int)nr;
 	return nr_new == head->answer && (uint64_t)nr == f->kind->nr_pages
 		       ? 0
 		       : -EBADMSG;
+}
+
+static int glean_check(struct suite_fixture *head)
+{
+	return check_marks(head, &fixture_of(head)->marks);
+}
+
+static int quick_check(struct suite_fixture *head)
+{
+	return check_marks(head, &fixture_of(head)->quick);
 }
 
 static int loop_check(struct suite_fixture *head)
@@ -297,6 +342,7 @@ static void teardown(struct suite_fixture *head)
 	struct mark_fixture *f = fixture_of(head);
 
 	pair_stop(&f->pair);
+	marks_fini(&f->quick);
 	marks_fini(&f->marks);
 	free(f);
 }
@@ -315,7 +361,9 @@ static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
 	f->head.answer = f->kind->is_dirty ? 0 : MARKS;
 	f->head.repeatable = f->kind->is_dirty;
 
-	err = marks_init(&f->marks, MARKS);
+	err = marks_init(&f->marks, MARKS, 0);
+	if (!err)
+		err = marks_init(&f->quick, MARKS, GLN_VM_QUICK_MARKS);
 	if (!err)
 		err = pair_start(&f->pair, f->head.threads, f->head.repeatable,
 				 &pair_ops, f);
@@ -330,6 +378,7 @@ static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
 static const struct rival rivals[] = {
 	{"glean", vcpu_prepare, run, glean_check},
 	{"view", view_prepare, run, glean_check},
+	{"quick-view", quick_prepare, run, quick_check},
 	{"dirty-mark", vm_prepare, run, glean_check},
 	{"load-test", load_test_prepare, run, loop_check},
 	{"load-call", load_call_prepare, run, loop_check},
@@ -342,7 +391,7 @@ const struct suite mark_suite = {
 	.counter = "new_marks",
 	.rivals = rivals,
 	.nr_rivals = sizeof(rivals) / sizeof(rivals[0]),
-	.baseline = 3,
+	.baseline = 4,
 	.nr_cases = NR_KINDS * THREADS_MAX,
 	.nr_quick = NR_KINDS * THREADS_MAX,
 	.name_case = name_case,

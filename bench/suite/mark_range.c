@@ -203,7 +203,7 @@ static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
 	f->head.answer = f->is_dirty ? 0 : RANGES * f->nr_pages;
 	f->head.repeatable = f->is_dirty;
 
-	err = marks_init(&f->marks, RANGES * f->stride);
+	err = marks_init(&f->marks, RANGES * f->stride, 0);
 	if (err) {
 		teardown(&f->head);
 		return err;

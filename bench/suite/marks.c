@@ -16,10 +16,11 @@ static size_t words_bytes(const struct marks *marks)
 	return (size_t)(marks->nr_pages / 64) * sizeof(*marks->words);
 }
 
-static int make_vm(struct marks *marks)
+static int make_vm(struct marks *marks, uint32_t vm_flags)
 {
 	const struct gln_vm_params vm_params = {
 		.struct_bytes = sizeof(vm_params),
+		.flags = vm_flags,
 		.allocator = &suite_allocator,
 	};
 	const struct gln_slot_params slot_params = {
@@ -36,11 +37,11 @@ static int make_vm(struct marks *marks)
 	return err;
 }
 
-int marks_init(struct marks *marks, uint64_t nr_pages)
+int marks_init(struct marks *marks, uint64_t nr_pages, uint32_t vm_flags)
 {
 	*marks = (struct marks){.nr_pages = nr_pages};
 	marks->words = suite_alloc(words_bytes(marks));
-	return marks->words ? make_vm(marks) : -ENOMEM;
+	return marks->words ? make_vm(marks, vm_flags) : -ENOMEM;
 }
 
 void marks_fini(struct marks *marks)

@@ -21,9 +21,10 @@ struct marks {
 	uint64_t *words;
 };
 
-/** marks_init() - nothing marked. 0 or a negative errno; then fini comes too.
+/** marks_init() - nothing marked, in a VM of @vm_flags. 0 or a negative errno;
+ * then fini comes too.
  */
-int marks_init(struct marks *marks, uint64_t nr_pages);
+int marks_init(struct marks *marks, uint64_t nr_pages, uint32_t vm_flags);
 void marks_fini(struct marks *marks);
 
 /** marks_drop() - unmark all, in both. Return: 0, or what the library said. */

@@ -25,7 +25,7 @@ static uint64_t mark_bits(struct bitmap *bm, uint64_t word, uint64_t bits)
 
 /*
  * Pages [first, end) under one word of the summary, some at least: an OR a
- * word, then one for the bits above all of them.
+ * word, and one for the bits above all of them.
  */
 static uint64_t mark_in_group(struct bitmap *bm, uint64_t first, uint64_t end)
 {
@@ -34,8 +34,12 @@ static uint64_t mark_in_group(struct bitmap *bm, uint64_t first, uint64_t end)
 	const uint64_t head = UINT64_MAX << first % GLN_WORD_BITS;
 	const uint64_t tail = gln_low_bits(last % GLN_WORD_BITS + 1);
 	uint64_t word = first >> GLN_WORD_SHIFT;
+	const uint64_t lines =
+		gln_bits_between((first >> LINE_SHIFT) % GLN_WORD_BITS,
+				 (last >> LINE_SHIFT) % GLN_WORD_BITS);
 	uint64_t nr_new = 0;
 
+	bitmap_group_to_mark(bm, last >> SUMMARY_WORD_SHIFT, lines);
 	if (word == last_word) {
 		nr_new = mark_bits(bm, word, head & tail);
 	} else {
@@ -44,10 +48,7 @@ static uint64_t mark_in_group(struct bitmap *bm, uint64_t first, uint64_t end)
 			nr_new += mark_bits(bm, word++, UINT64_MAX);
 		nr_new += mark_bits(bm, word, tail);
 	}
-	bitmap_group_marked(
-		bm, last >> SUMMARY_WORD_SHIFT,
-		gln_bits_between((first >> LINE_SHIFT) % GLN_WORD_BITS,
-				 (last >> LINE_SHIFT) % GLN_WORD_BITS));
+	bitmap_group_marked(bm, last >> SUMMARY_WORD_SHIFT, lines);
 
 	return nr_new;
 }

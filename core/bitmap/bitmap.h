@@ -13,7 +13,8 @@
  *
  *   B1  After a mark has returned, the summary bit of its line is set, and the
  *       one above it at each level, unless a take that began after the word
- *       was set has taken the word.
+ *       was set has taken the word. In the form FENCE_GRACE this holds as soon
+ *       as the word is set, but while a take is under way.
  *   B2  A summary bit may be set although nothing below it is; a take of all
  *       that is below clears it.
  *   B3  Bits past nr_pages are never set.
@@ -29,6 +30,7 @@
 #include "core/base/bits.h"
 #include "core/base/broken.h"
 #include "core/sync/fence.h"
+#include "core/sync/rcu.h"
 
 enum {
 	LINE_WORDS = 8, /* a cache line of words */
@@ -226,6 +228,32 @@ static inline uint64_t bitmap_look(struct bitmap *bm, uint64_t word,
 	return bits & ~gln_load_acquire(&bm->words[word]);
 }
 
+/** bitmap_is_quick() - does a page's bit alone say that it is marked? */
+static inline bool bitmap_is_quick(const struct bitmap *bm)
+{
+	return bm->fence == FENCE_GRACE;
+}
+
+/*
+ * Words of @lines of summary word @group are about to be set. Where others look
+ * at the words alone, the bits above come first, and once more afterwards:
+ * whoever clears them in between waits for us (ordering.md, "A look at the bit
+ * alone").
+ */
+static inline void bitmap_group_to_mark(struct bitmap *bm, uint64_t group,
+					uint64_t lines)
+{
+	if (bitmap_is_quick(bm))
+		bitmap_summarise_group(bm, group, lines);
+}
+
+/* The word is about to be set. */
+static inline void bitmap_to_mark(struct bitmap *bm, uint64_t word)
+{
+	if (bitmap_is_quick(bm))
+		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
+}
+
 /* Words of @lines of summary word @group are set: see to the bits above them.
  */
 static inline void bitmap_group_marked(struct bitmap *bm, uint64_t group,
@@ -258,8 +286,12 @@ static inline uint64_t bitmap_mark_word(struct bitmap *bm, uint64_t word,
 
 	bitmap_written(bm);
 	fresh = bitmap_look(bm, word, bits);
-	if (fresh)
+	if (fresh) {
+		bitmap_to_mark(bm, word);
 		fresh = bitmap_set_bits(&bm->words[word], bits);
+	} else if (bitmap_is_quick(bm)) {
+		return 0;
+	}
 	bitmap_marked(bm, word);
 
 	return fresh;
@@ -270,11 +302,15 @@ static inline bool bitmap_mark(struct bitmap *bm, uint64_t page)
 {
 	const uint64_t word = page >> GLN_WORD_SHIFT;
 	const uint64_t bit = UINT64_C(1) << page % GLN_WORD_BITS;
-	bool fresh;
+	bool fresh = false;
 
 	bitmap_written(bm);
-	fresh = bitmap_look(bm, word, bit) &&
-		bitmap_set_bit(&bm->words[word], bit);
+	if (bitmap_look(bm, word, bit)) {
+		bitmap_to_mark(bm, word);
+		fresh = bitmap_set_bit(&bm->words[word], bit);
+	} else if (bitmap_is_quick(bm)) {
+		return false;
+	}
 	bitmap_marked(bm, word);
 	return fresh;
 }
@@ -339,14 +375,25 @@ struct take_result glni_bitmap_take(struct bitmap *bm, struct snapshot *snap,
  * limits, in two halves, so that several bitmaps share a fence and several
  * threads the second half (dirty/parts.h).
  *
- * The first takes the summary, and is false if no line may hold a mark. In the
- * form FENCE_ONE the caller issues fence take.2 next. The second takes the
+ * The first takes the summary, and is false if nothing was set at any level. If
+ * fence_is_heavy() the caller issues fence take.2 next. The second takes the
  * words of pages [first, end), which begin and end with a word of the summary,
  * or with the bitmap; returns pages taken.
  */
 bool glni_bitmap_take_summary(struct bitmap *bm, struct snapshot *snap);
 uint64_t glni_bitmap_take_lines(struct bitmap *bm, struct snapshot *snap,
 				uint64_t first, uint64_t end);
+
+/**
+ * bitmap_settle() - wait for marks that saw bits of the summary, or above, that
+ * a take has cleared: ends each take that cleared any. Nothing to do where
+ * marks look at the summary.
+ */
+static inline void bitmap_settle(const struct bitmap *bm)
+{
+	if (bitmap_is_quick(bm) && !GLN_BREAK_NO_GRACE)
+		glni_synchronize();
+}
 
 /**
  * glni_bitmap_take_bits() - take those of @bits that are set in @word into the

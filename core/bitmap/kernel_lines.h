@@ -129,7 +129,7 @@ ALWAYS_INLINE uint64_t take_lines(struct bitmap *bm, struct snapshot *snap,
 				  uint64_t group, struct line_take *take,
 				  look_fn look, count_fn count)
 {
-	return bm->fence == FENCE_ONE
+	return fence_is_heavy(bm->fence)
 		       ? take_each_line(bm, snap, group, take, look, count)
 		       : take_each_line(bm, snap, group, take, assume_set,
 					count);

@@ -159,6 +159,10 @@ ALWAYS_INLINE void mark_line(struct bitmap *bm, uint64_t word,
 	unsigned int wanting = vectors->find(fresh);
 	uint64_t bits[LINE_WORDS];
 
+	if (wanting)
+		bitmap_to_mark(bm, word);
+	else if (bitmap_is_quick(bm))
+		return;
 	__builtin_memcpy(bits, fresh, sizeof(bits));
 	for (; wanting; wanting &= wanting - 1) {
 		const unsigned int i = gln_ctz64(wanting);

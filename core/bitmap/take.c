@@ -388,7 +388,7 @@ static bool take_round(struct walk *walk, uint64_t end)
 	 * summarised still while we see its word still 0, and the page is
 	 * reported by no harvest until another marker happens by.
 	 */
-	if (bm->fence == FENCE_ONE)
+	if (fence_is_heavy(bm->fence))
 		glni_fence_heavy(bm->fence);
 
 	stopped = take_words(walk, end);
@@ -426,8 +426,9 @@ bool glni_bitmap_take_summary(struct bitmap *bm, struct snapshot *snap)
 {
 	uint64_t nr_atomics = 0;
 
-	return take_summary(bm, snap, 0, gln_div_up(bm->nr_pages, LINE_PAGES),
-			    &nr_atomics);
+	take_summary(bm, snap, 0, gln_div_up(bm->nr_pages, LINE_PAGES),
+		     &nr_atomics);
+	return nr_atomics != 0;
 }
 
 uint64_t glni_bitmap_take_lines(struct bitmap *bm, struct snapshot *snap,

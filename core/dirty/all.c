@@ -87,7 +87,7 @@ static void finish_flips(struct gln_vm_harvest *all)
 		}
 }
 
-/* Of those that do not flip. True if any line may hold a mark. */
+/* Of those that do not flip. True if anything was set at any level. */
 static bool take_summaries(struct gln_vm_harvest *all)
 {
 	bool any = false;
@@ -149,7 +149,7 @@ static void take_words(struct gln_vm_harvest *all)
 	bool any = false;
 
 	/* sync all.1 (seq_cst) <-> mark.5: as take.2, for all slots. */
-	if (form == FENCE_ONE)
+	if (fence_is_heavy(form))
 		glni_fence_heavy(form);
 	glni_parts_do(all, &take_step);
 
@@ -163,6 +163,7 @@ static void take_words(struct gln_vm_harvest *all)
 	/* sync all.2 (seq_cst) <-> mark.1: as take.4, for all slots. */
 	if (any)
 		glni_fence_heavy(form);
+	bitmap_settle(all->first->log->live);
 }
 
 static int take_marks(struct gln_vm_harvest *all,

@@ -13,7 +13,7 @@ void glni_fence_heavy(enum fence_form form)
 {
 	if (GLN_BREAK_NO_FENCE)
 		return;
-	if (form == FENCE_ONE)
+	if (fence_is_heavy(form))
 		gln_plat_heavy_fence();
 	/* sync fence.1 (seq_cst) <-> fence.1: see the caller's tag. */
 	gln_fence_seq_cst();

@@ -18,16 +18,26 @@
 /** enum fence_form - who pays. */
 enum fence_form {
 	FENCE_BOTH, /* each side its own full fence */
-	FENCE_ONE   /* the harvester, for everybody */
+	FENCE_ONE,  /* the harvester, for everybody */
+	FENCE_GRACE /* so too; and he waits for marks under way to end */
 };
 
-/** glni_fence_form() - the cheapest form the platform has. */
+/** fence_is_heavy() - is the harvester's fence everybody's? */
+static inline bool fence_is_heavy(enum fence_form form)
+{
+	return form != FENCE_BOTH;
+}
+
+/**
+ * glni_fence_form() - the cheapest form the platform has; of those that make
+ * harvests wait, none.
+ */
 enum fence_form glni_fence_form(void);
 
 /** glni_fence_light() - mark's side. The caller names its sync tag. */
 static inline void glni_fence_light(enum fence_form form)
 {
-	if (GLN_BREAK_NO_FENCE || form == FENCE_ONE)
+	if (GLN_BREAK_NO_FENCE || fence_is_heavy(form))
 		gln_fence_compiler();
 	else
 		gln_fence_seq_cst();

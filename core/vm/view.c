@@ -26,7 +26,7 @@ static const uint64_t *inline_level(const gln_word *level)
  */
 static bool can_look(const struct gln_view *view, const struct bitmap *marks)
 {
-	if (!marks || marks->fence != FENCE_ONE)
+	if (!marks || !fence_is_heavy(marks->fence))
 		return false;
 	return view->vcpu ? !view->vcpu->ring.entries
 			  : !vm_has_rings_only(view->vm);
@@ -37,6 +37,7 @@ static void remember(struct gln_view *view, const struct slot *slot,
 {
 	view->first = slot->face.base;
 	view->nr_pages = slot->face.nr_pages;
+	view->nr_quick = bitmap_is_quick(marks) ? view->nr_pages : 0;
 	view->marks = marks;
 	view->words = inline_level(marks->words);
 	view->summary = inline_level(marks->summary);
@@ -72,6 +73,7 @@ static void open_view(struct gln_view *view, struct gln_vm *vm,
 {
 	view->first = 0;
 	view->nr_pages = 0;
+	view->nr_quick = 0;
 	view->vm = vm;
 	view->vcpu = vcpu;
 	glni_read_lock();
@@ -90,6 +92,7 @@ void gln_vcpu_view_open(struct gln_vcpu *vcpu, struct gln_view *view)
 void gln_view_close(struct gln_view *view)
 {
 	view->nr_pages = 0;
+	view->nr_quick = 0;
 	glni_read_unlock();
 }
 

@@ -70,13 +70,20 @@ static bool backend_is_whole(const struct gln_backend *backend)
 		ops->log_start);
 }
 
+static bool flags_are_valid(uint32_t flags)
+{
+	const uint32_t known = GLN_VM_FULL_FENCE | GLN_VM_QUICK_MARKS;
+
+	return !(flags & ~known) && flags != known;
+}
+
 static bool params_are_valid(const struct gln_vm_params *params)
 {
 	const struct gln_allocator *const allocator = params->allocator;
 
 	return params->page_shift >= GLN_PAGE_SHIFT_MIN &&
 	       params->page_shift <= GLN_PAGE_SHIFT_MAX &&
-	       !(params->flags & ~GLN_VM_FULL_FENCE) &&
+	       flags_are_valid(params->flags) &&
 	       backend_is_whole(params->backend) &&
 	       (!allocator || (allocator->alloc && allocator->free));
 }
@@ -102,6 +109,16 @@ static void own_backend(struct gln_vm *vm, struct gln_backend *backend)
 		return;
 	backend->slot_at = slot_at;
 	backend->owner = vm;
+}
+
+static enum fence_form choose_fence(uint32_t flags)
+{
+	const enum fence_form form = glni_fence_form();
+
+	if (flags & GLN_VM_FULL_FENCE)
+		return FENCE_BOTH;
+	return flags & GLN_VM_QUICK_MARKS && fence_is_heavy(form) ? FENCE_GRACE
+								  : form;
 }
 
 int gln_vm_create(const struct gln_vm_params *theirs, struct gln_vm **out)
@@ -132,8 +149,7 @@ int gln_vm_create(const struct gln_vm_params *theirs, struct gln_vm **out)
 	vm->allocator = *allocator;
 	own_backend(vm, params.backend);
 	vm->page_shift = params.page_shift;
-	vm->fence = params.flags & GLN_VM_FULL_FENCE ? FENCE_BOTH
-						     : glni_fence_form();
+	vm->fence = choose_fence(params.flags);
 	*out = vm;
 	return 0;
 }

@@ -19,7 +19,8 @@
  *
  * But others wait for a view, as a grace period waits for a read-side section:
  * a harvest that flips, logging that starts or stops, a slot that goes or
- * moves, in every VM of the process. So close it soon. It is for a burst of
+ * moves, in every VM of the process; with GLN_VM_QUICK_MARKS every harvest that
+ * takes something. So close it soon. It is for a burst of
  * marks, some ten microseconds, and not for a run of the guest. Do not sleep in
  * it, and make no call that may sleep: one that waits for a grace period would
  * wait for its own caller, for ever. Marks and faults may be made all the same.
@@ -47,6 +48,8 @@ struct gln_vcpu;
  * is the caller's, its members are the library's.
  *
  * @first, @nr_pages: frames of the slot; none at first.
+ * @nr_quick:	as @nr_pages where a look at @words says it all
+ *		(GLN_VM_QUICK_MARKS), else 0.
  * @words:	one bit a page.
  * @summary:	one bit a line of @words, that is for each 512 pages.
  * @nr_upper, @upper: levels above that, one bit a line of what is below.
@@ -55,8 +58,9 @@ struct gln_vcpu;
  */
 struct gln_view {
 	gln_gfn first;
-	uint64_t nr_pages;
+	uint64_t nr_quick;
 	const uint64_t *words;
+	uint64_t nr_pages;
 	const uint64_t *summary;
 	uint64_t nr_upper;
 	const uint64_t *upper[GLN_VIEW_UPPER];
@@ -90,6 +94,16 @@ GLN_PUBLIC void gln_view_close(struct gln_view *view);
  */
 GLN_PUBLIC int gln_view_mark_far(struct gln_view *view, gln_gfn gfn);
 
+/*
+ * mark.1, inline: the guest's bytes, or the entry that lets it write, before
+ * the look. The CPU's half is the harvester's heavy fence; without one no slot
+ * is remembered.
+ */
+static inline void gln_view_written(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 /* Is a bit of a level set? */
 static inline bool gln_view_is_set(const uint64_t *level, uint64_t bit)
 {
@@ -107,19 +121,13 @@ static inline bool gln_view_is_set(const uint64_t *level, uint64_t bit)
  * Is a page of the slot marked, and will every harvest from now on find it? The
  * page's bit alone does not say so: who set it may not have come to the levels
  * above, and to leave before he has would be to return with a page that the
- * next harvest misses.
+ * next harvest misses. (With GLN_VM_QUICK_MARKS he was there before.)
  */
 static inline bool gln_view_is_marked(const struct gln_view *view,
 				      uint64_t page)
 {
 	uint64_t bit = page / 512;
 
-	/*
-	 * mark.1, inline: the guest's bytes, or the entry that lets it write,
-	 * before the look. The CPU's half is the harvester's heavy fence;
-	 * without one no slot is remembered.
-	 */
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (!gln_view_is_set(view->words, page) ||
 	    !gln_view_is_set(view->summary, bit))
 		return false;
@@ -146,8 +154,13 @@ static inline int gln_view_mark(struct gln_view *view, gln_gfn gfn)
 {
 	const uint64_t page = gfn - view->first;
 
-	if (page < view->nr_pages && gln_view_is_marked(view, page))
+	gln_view_written();
+	if (page < view->nr_quick) {
+		if (gln_view_is_set(view->words, page))
+			return 0;
+	} else if (page < view->nr_pages && gln_view_is_marked(view, page)) {
 		return 0;
+	}
 	return gln_view_mark_far(view, gfn);
 }
 

@@ -35,6 +35,16 @@ struct gln_vcpu;
 #define GLN_VM_FULL_FENCE (1U << 0)
 
 /**
+ * To mark a page that is marked already is to look at its bit, and at nothing
+ * else. In return each harvest that takes something waits for marks and views
+ * under way to end, by whatever strategy: a microsecond or two where there are
+ * none, and ten milliseconds and more for a view that stays open. For devices
+ * that mark the same pages over and over. Not with GLN_VM_FULL_FENCE; without a
+ * heavy fence of the platform it changes nothing.
+ */
+#define GLN_VM_QUICK_MARKS (1U << 1)
+
+/**
  * struct gln_vm_params - how to make a VM. Zeroed members take the default.
  *
  * @struct_bytes:	sizeof(struct gln_vm_params): lets the structure grow.

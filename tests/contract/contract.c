@@ -634,6 +634,7 @@ int main(int argc, char **argv)
 	uint64_t seed = 0;
 	uint64_t huge = 0;
 	uint64_t full_fence = 0;
+	uint64_t quick = 0;
 	uint64_t oracle = 0;
 	uint64_t gaps = 0;
 	struct guest_slot_params slots[GUEST_MAX_SLOTS];
@@ -641,6 +642,7 @@ int main(int argc, char **argv)
 		{"machine", NULL, &machine}, {"seed", &seed, NULL},
 		{"huge", &huge, NULL},	     {"full-fence", &full_fence, NULL},
 		{"oracle", &oracle, NULL},   {"gaps", &gaps, NULL},
+		{"quick", &quick, NULL},
 	};
 	static struct contract contract;
 
@@ -648,7 +650,8 @@ int main(int argc, char **argv)
 	seed = stress_seed(seed);
 	const struct guest_params params = {
 		.machine = machine,
-		.vm_flags = full_fence ? GLN_VM_FULL_FENCE : 0,
+		.vm_flags = (full_fence ? GLN_VM_FULL_FENCE : 0) |
+			    (quick ? GLN_VM_QUICK_MARKS : 0),
 		.huge = huge,
 		.slots = slots,
 		.nr_slots = lay_out(machine, oracle, slots),

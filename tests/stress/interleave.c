@@ -13,6 +13,9 @@
  * The oracle is the content: each mark writes its page first, each harvest
  * copies what it reports; in the end every copy must equal its page.
  *
+ * Quick marks are for a library that waits for no grace period (--quick): one
+ * that does cannot be stepped through, or would wait for what it interrupts.
+ *
  * It shows besides that a mark is wait-free: however it is interrupted, it
  * takes hardly more instructions than alone.
  */
@@ -53,6 +56,7 @@ enum {
 /** struct settings - options, and their defaults. */
 struct settings {
 	uint64_t traps; /* for each scenario's places; half for pairs */
+	uint64_t quick; /* quick marks, where no harvest waits for them */
 	uint64_t until_lost;
 	uint64_t seed;
 };
@@ -412,6 +416,10 @@ static const struct scenario scenarios[] = {
 	 nothing,
 	 step_mark,
 	 {harvest, mark_same_line}},
+	{"mark | harvest, same page and harvest",
+	 mark_same_line,
+	 step_mark,
+	 {harvest, mark_and_harvest}},
 	{"mark | harvest by budget, same word",
 	 mark_same_line,
 	 step_mark,
@@ -622,6 +630,7 @@ int main(int argc, char **argv)
 {
 	const struct stress_option options[] = {
 		{"traps", &test.settings.traps, NULL},
+		{"quick", &test.settings.quick, NULL},
 		{"until-lost", &test.settings.until_lost, NULL},
 		{"seed", &test.settings.seed, NULL},
 	};
@@ -631,10 +640,15 @@ int main(int argc, char **argv)
 	test.settings.seed = stress_seed(test.settings.seed);
 	test.random = stress_random_from(test.settings.seed, 0);
 	catch_traps();
-	printf("interleave; seed %" PRIu64 "\nthe platform's fence\n",
-	       test.settings.seed);
-	run_form(0);
-	if (!is_over()) {
+	printf("interleave; seed %" PRIu64 "\n", test.settings.seed);
+	if (test.settings.quick) {
+		printf("quick marks\n");
+		run_form(GLN_VM_QUICK_MARKS);
+	} else {
+		printf("the platform's fence\n");
+		run_form(0);
+	}
+	if (!test.settings.quick && !is_over()) {
 		printf("full fences\n");
 		run_form(GLN_VM_FULL_FENCE);
 	}

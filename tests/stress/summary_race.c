@@ -57,6 +57,7 @@ struct settings {
 	uint64_t ms;
 	uint64_t markers;
 	uint64_t full_fence;
+	uint64_t quick; /* quick marks */
 	uint64_t pin;
 	uint64_t flip; /* harvest by flip, else by exchange */
 	uint64_t levels;
@@ -260,7 +261,8 @@ static void run_vm(void)
 {
 	const struct gln_vm_params params = {
 		.struct_bytes = sizeof(params),
-		.flags = race.settings.full_fence ? GLN_VM_FULL_FENCE : 0,
+		.flags = (race.settings.full_fence ? GLN_VM_FULL_FENCE : 0) |
+			 (race.settings.quick ? GLN_VM_QUICK_MARKS : 0),
 	};
 	const struct gln_slot_params slot = {
 		.struct_bytes = sizeof(slot),
@@ -282,6 +284,7 @@ int main(int argc, char **argv)
 		{"ms", &race.settings.ms, NULL},
 		{"markers", &race.settings.markers, NULL},
 		{"full-fence", &race.settings.full_fence, NULL},
+		{"quick", &race.settings.quick, NULL},
 		{"pin", &race.settings.pin, NULL},
 		{"flip", &race.settings.flip, NULL},
 		{"levels", &race.settings.levels, NULL},
@@ -301,6 +304,7 @@ int main(int argc, char **argv)
 	       race.settings.markers,
 	       race.settings.flip	  ? "flips"
 	       : race.settings.full_fence ? "full fences"
+	       : race.settings.quick	  ? "quick marks"
 					  : "the platform's fence",
 	       race.settings.seed);
 	printf("%" PRIu64 " harvests of %" PRIu64 " pages, %" PRIu64

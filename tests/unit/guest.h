@@ -24,7 +24,7 @@ enum {
 };
 
 /** Either form of fence, as flags of a VM. */
-static const uint32_t vm_flags[] = {0, GLN_VM_FULL_FENCE};
+static const uint32_t vm_flags[] = {0, GLN_VM_FULL_FENCE, GLN_VM_QUICK_MARKS};
 
 /** struct guest - one a test; too large for a stack. */
 struct guest {

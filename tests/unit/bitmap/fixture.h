@@ -16,7 +16,8 @@
 #include "tests/support/pages.h"
 #include "tests/unit/require.h"
 
-static const enum fence_form fence_forms[] = {FENCE_BOTH, FENCE_ONE};
+static const enum fence_form fence_forms[] = {FENCE_BOTH, FENCE_ONE,
+					      FENCE_GRACE};
 
 /**
  * struct fixture - what is tested, and the truth.

@@ -30,7 +30,7 @@ static void teardown(void)
 
 static bool has_heavy_fence(void)
 {
-	return guest.vm->fence == FENCE_ONE;
+	return guest.vm->fence != FENCE_BOTH;
 }
 
 FixtureTest(view, a_frame_is_new_marked_not_logged_or_nowhere)
@@ -226,6 +226,28 @@ FixtureTest(view, a_marked_page_whose_summary_is_not_set_is_summarised)
 	gln_view_close(&view);
 }
 
+Test(view, with_quick_marks_a_look_is_at_the_page_alone)
+{
+	struct gln_view view;
+	struct bitmap *live;
+
+	guest_start(&guest, 0, GLN_VM_QUICK_MARKS);
+	guest_log_slot(&guest, 1, 0, TALL_PAGES);
+	live = guest_log(&guest, 1)->live;
+	gln_view_open(guest.vm, &view);
+	for (uint64_t page = 3; page < TALL_PAGES; page = page * 7 + 1) {
+		cr_assert_eq(gln_view_mark(&view, page), 1);
+		cr_assert_eq(gln_view_mark(&view, page), 0);
+		cr_assert_eq(gln_dirty_mark(guest.vm, page), 0);
+		cr_assert_eq(is_set_again(&view, live, 0, page),
+			     live->fence != FENCE_GRACE);
+		bitmap_summarise(live, page >> LINE_SHIFT);
+	}
+	cr_assert_eq(view.nr_pages, has_heavy_fence() ? TALL_PAGES : 0);
+	gln_view_close(&view);
+	guest_stop(&guest);
+}
+
 FixtureTest(view, views_overlap_and_allocate_nothing)
 {
 	struct gln_view first, second;
@@ -258,6 +280,30 @@ static int flip(void)
 	const int err = gln_harvest_begin(guest.vm, 1, &params, &harvest);
 
 	return err ? err : (int)gln_harvest_commit(harvest);
+}
+
+static int exchange(void)
+{
+	const struct gln_harvest_params params = {
+		.struct_bytes = sizeof(params),
+		.strategy = GLN_HARVEST_EXCHANGE,
+	};
+	struct gln_harvest *harvest;
+	const int err = gln_harvest_begin(guest.vm, 1, &params, &harvest);
+
+	return err ? err : (int)gln_harvest_commit(harvest);
+}
+
+static int exchange_all(void)
+{
+	const struct gln_vm_harvest_params params = {
+		.struct_bytes = sizeof(params),
+		.strategy = GLN_HARVEST_EXCHANGE,
+	};
+	struct gln_vm_harvest *harvest;
+	const int err = gln_vm_harvest_begin(guest.vm, &params, &harvest);
+
+	return err ? err : (int)gln_vm_harvest_commit(harvest);
 }
 
 static int stop_logging(void)
@@ -335,4 +381,44 @@ FixtureTest(view, a_slot_that_goes_waits_for_it)
 {
 	cr_assert_eq(call_beside_a_view(remove_slot), 0);
 	cr_assert(guest_stats(&guest).dropped_pages > 0);
+}
+
+/* Where marks are quick; one that finds nothing set waits for nobody. */
+static void expect_an_exchange_to_wait(int (*call)(void))
+{
+	struct gln_view view;
+
+	guest_start(&guest, 0, GLN_VM_QUICK_MARKS);
+	if (has_heavy_fence()) {
+		cr_assert(call_beside_a_view(call) >= 1);
+		cr_assert(call() >= 0); /* what was marked after its look */
+		cr_assert(call() >= 0); /* summary bits that came late */
+		gln_view_open(guest.vm, &view);
+		cr_assert_eq(call(), 0);
+		gln_view_close(&view);
+	}
+	guest_stop(&guest);
+}
+
+Test(view, with_quick_marks_an_exchange_waits_for_it)
+{
+	expect_an_exchange_to_wait(exchange);
+}
+
+Test(view, with_quick_marks_an_exchange_of_the_vm_waits_for_it)
+{
+	expect_an_exchange_to_wait(exchange_all);
+}
+
+FixtureTest(view, without_an_exchange_waits_for_no_view)
+{
+	struct gln_view view;
+
+	guest_log_slot(&guest, 1, 0, 100);
+	gln_view_open(guest.vm, &view);
+	cr_assert_eq(gln_view_mark(&view, 7), 1);
+	cr_assert_eq(exchange(), 1);
+	cr_assert_eq(gln_view_mark(&view, 8), 1);
+	cr_assert_eq(exchange_all(), 1);
+	gln_view_close(&view);
 }

@@ -51,6 +51,24 @@ Test(vm, a_full_fence_may_be_asked_for)
 	cr_assert_eq(gln_vm_destroy(vm), 0);
 }
 
+Test(vm, quick_marks_need_the_heavy_fence)
+{
+	struct gln_vm_params params = {
+		.struct_bytes = sizeof(params),
+		.flags = GLN_VM_QUICK_MARKS,
+	};
+	struct gln_vm *vm = NULL;
+
+	cr_assert_eq(gln_vm_create(&params, &vm), 0);
+	cr_assert_eq(vm->fence, glni_fence_form() == FENCE_BOTH ? FENCE_BOTH
+								: FENCE_GRACE);
+	cr_assert_eq(gln_vm_destroy(vm), 0);
+	params.flags |= GLN_VM_FULL_FENCE;
+	cr_assert_eq(create(&params), -EINVAL);
+	params.flags = GLN_VM_QUICK_MARKS << 1;
+	cr_assert_eq(create(&params), -EINVAL);
+}
+
 Test(vm, a_structure_of_a_size_that_makes_no_sense_is_refused)
 {
 	static const size_t wrong[] = {
@@ -106,7 +124,7 @@ Test(vm, page_shifts_from_12_to_16_and_no_other)
 
 Test(vm, unknown_flags_are_refused)
 {
-	for (unsigned int bit = 1; bit < 32; bit++) {
+	for (unsigned int bit = 2; bit < 32; bit++) {
 		const struct gln_vm_params params = {
 			.struct_bytes = sizeof(params),
 			.flags = UINT32_C(1) << bit,
