@@ -2,7 +2,9 @@
 /*
  * model.h - what the files of the POWER model share.
  *
- *	model.c		segments, the search of the table, accesses
+ *	model.c		accesses, by a translation or by the table; R and C
+ *	model_segment.c	segments, and what an entry allows by way of them
+ *	model_search.c	the entry that the table has for an address
  *	model_tlb.c	translations: how long they stay, what tlbie names
  */
 #ifndef GLN_BACKENDS_BOOK3S_HV_MODEL_H
@@ -15,6 +17,12 @@
 enum {
 	SEGMENT_256M = 28,
 	SEGMENT_1T = 40,
+};
+
+/* Bits of a virtual address. */
+enum {
+	VA_BITS = 78,
+	VA_BITS_3_0 = 68,
 };
 
 /** struct va - a virtual address: a segment of the guest, and where in it. */
@@ -100,6 +108,53 @@ static inline struct power_vcpu *power_of(struct gln_model_vcpu *vcpu)
 {
 	return (struct power_vcpu *)(void *)vcpu;
 }
+
+/**
+ * struct search - for the entry of an address.
+ *
+ * @page_shift:	base page size of the segment.
+ * @entry:	found: where, its second doubleword, and its page sizes.
+ */
+struct search {
+	struct va va;
+	unsigned int page_shift;
+	struct hpte *entry;
+	uint64_t r;
+	struct gln_hpte_size size;
+};
+
+/** enum outcome - of a search. */
+enum outcome {
+	FOUND,
+	NOT_FOUND,
+	NO_MEMORY, /* at the table: a machine check, to a real CPU */
+};
+
+static inline uint64_t low_mask(unsigned int bits)
+{
+	return (UINT64_C(1) << bits) - 1;
+}
+
+static inline unsigned int va_bits(enum gln_hpt_isa isa)
+{
+	return isa == GLN_HPT_ISA_2_07 ? VA_BITS : VA_BITS_3_0;
+}
+
+/** glni_power_segment() - the segment that effective address @ea is in. */
+const struct segment *glni_power_segment(const struct power_vcpu *power,
+					 uint64_t ea);
+
+/**
+ * glni_power_refuse() - what HDSISR says against an access, 0 if nothing.
+ * @r:		the entry's second doubleword.
+ */
+uint64_t glni_power_refuse(const struct power_vcpu *power,
+			   const struct segment *segment, uint64_t r,
+			   uint32_t access);
+
+/** glni_power_search() - fill in what the table has for @search->va. */
+enum outcome glni_power_search(struct gln_model_vcpu *vcpu,
+			       struct search *search);
 
 /**
  * glni_power_lp() - the page sizes that an LP field of 8 bits means where L is
