@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * resize.c - prepare another table, work on it, change to it.
+ * resize.c - prepare another table, and work on it, while the guest runs;
+ * commit.c changes to it.
  *
  * The state is the lock's. Memory is allocated without it, so that a guest that
  * asks how far it is need not wait; whoever comes back with memory for a
@@ -11,7 +12,6 @@
 #include "core/base/errno.h"
 #include "core/base/memory.h"
 #include "core/bitmap/kernel.h"
-#include "core/hpt/real.h"
 
 enum {
 	/* Groups copied in one read-side section: ten microseconds. */
@@ -25,7 +25,7 @@ static size_t heads_bytes(const struct hpt_slot *slot)
 	return (size_t)slot->face->nr_pages * sizeof(gln_word);
 }
 
-static void free_marks(struct hpt_mmu *mmu, struct bitmap *marks)
+void glni_hpt_free_marks(struct hpt_mmu *mmu, struct bitmap *marks)
 {
 	if (!marks->nr_pages)
 		return;
@@ -51,7 +51,7 @@ static int make_marks(struct hpt_mmu *mmu, uint64_t nr_groups,
 	};
 
 	if (!marks.words || !marks.summary) {
-		free_marks(mmu, &marks);
+		glni_hpt_free_marks(mmu, &marks);
 		return -ENOMEM;
 	}
 	bitmap_find_levels(&marks);
@@ -59,8 +59,7 @@ static int make_marks(struct hpt_mmu *mmu, uint64_t nr_groups,
 	return 0;
 }
 
-/* Heads for the table to come, or of the table before. The lock is held. */
-static void free_spares(struct hpt_mmu *mmu)
+void glni_hpt_free_spares(struct hpt_mmu *mmu)
 {
 	for (struct hpt_slot *s = mmu->slots; s; s = s->next)
 		glni_hpt_forget_slot(mmu, s);
@@ -83,17 +82,16 @@ static void end_copying(struct hpt_mmu *mmu)
 	/* Relaxed: there is nothing to see. */
 	gln_store_relaxed(&mmu->stale, NULL);
 	glni_synchronize();
-	free_marks(mmu, &resize->marks);
+	glni_hpt_free_marks(mmu, &resize->marks);
 }
 
-/* The lock is held. What the table before needs stays. */
-static void cancel(struct hpt_mmu *mmu)
+void glni_hpt_cancel_resize(struct hpt_mmu *mmu)
 {
 	struct hpt_resize *const resize = &mmu->resize;
 
 	end_copying(mmu);
 	if (resize->next)
-		free_spares(mmu);
+		glni_hpt_free_spares(mmu);
 	glni_hpt_free_table(mmu, resize->next);
 	resize->next = NULL;
 	resize->state = RESIZE_NONE;
@@ -109,7 +107,7 @@ static void free_dead(struct hpt_mmu *mmu)
 		return;
 	/* Who settles an entry may still look at it. */
 	glni_synchronize();
-	free_spares(mmu);
+	glni_hpt_free_spares(mmu);
 	glni_hpt_free_table(mmu, dead);
 	mmu->resize.dead = NULL;
 }
@@ -132,7 +130,7 @@ static int progress(struct hpt_mmu *mmu)
 		return 0;
 	case RESIZE_FAILED:
 		err = resize->error;
-		cancel(mmu);
+		glni_hpt_cancel_resize(mmu);
 		return err;
 	default:
 		return GLN_HPT_RESIZE_WAIT_MS;
@@ -146,7 +144,7 @@ static int ask_for(struct hpt_mmu *mmu, unsigned int order, uint32_t flags)
 	if (resize->state != RESIZE_NONE && resize->order == order &&
 	    (resize->flags == flags || !is_under_way(resize)))
 		return progress(mmu);
-	cancel(mmu);
+	glni_hpt_cancel_resize(mmu);
 	if (!glni_hpt_holds_slots(mmu, order))
 		return -ERANGE;
 	resize->order = order;
@@ -174,7 +172,7 @@ int glni_hpt_op_resize_prepare(struct gln_backend *be, unsigned int order,
 	if (order) {
 		result = ask_for(mmu, order, flags);
 	} else {
-		cancel(mmu);
+		glni_hpt_cancel_resize(mmu);
 		free_dead(mmu);
 	}
 	gln_plat_mutex_unlock(&mmu->lock);
@@ -206,7 +204,7 @@ static int get_memory(struct hpt_mmu *mmu, struct getting *getting)
 
 static void put_memory(struct hpt_mmu *mmu, struct getting *getting)
 {
-	free_marks(mmu, &getting->marks);
+	glni_hpt_free_marks(mmu, &getting->marks);
 	glni_hpt_free_table(mmu, getting->next);
 }
 
@@ -294,8 +292,7 @@ static void allocate(struct hpt_mmu *mmu)
 	got_memory(mmu, &getting, err);
 }
 
-/* The present table, if it is still the one that is copied. In a section. */
-static struct hpt *copied_table(struct hpt_mmu *mmu)
+struct hpt *glni_hpt_copied_table(struct hpt_mmu *mmu)
 {
 	struct hpt *const hpt = hpt_table(mmu);
 
@@ -312,7 +309,7 @@ static bool copy_part(struct hpt_mmu *mmu, uint64_t max_groups)
 	bool goes_on = false;
 
 	glni_read_lock();
-	hpt = copied_table(mmu);
+	hpt = glni_hpt_copied_table(mmu);
 	if (hpt) {
 		const uint64_t left = hpt->group_mask + 1 - resize->group;
 		const uint64_t end = resize->group + gln_min(left, max_groups);
@@ -348,7 +345,7 @@ static void refresh(struct hpt_mmu *mmu, uint64_t max_groups)
 	if (!resize->marks.words || resize->needs_rehash)
 		return;
 	glni_read_lock();
-	hpt = copied_table(mmu);
+	hpt = glni_hpt_copied_table(mmu);
 	if (hpt)
 		resize->needs_rehash = !glni_hpt_copy_again(
 			hpt, resize->next, &resize->marks,
@@ -402,163 +399,6 @@ int glni_hpt_op_resize_work(struct gln_backend *be, uint64_t max_groups)
 	more = has_work(mmu);
 	gln_plat_mutex_unlock(&mmu->lock);
 	return more;
-}
-
-/* Commit. */
-
-/**
- * struct commit - a request that a commit has taken; nobody else's.
- *
- * @is_copied:	all of @next was copied ahead, but for what is marked.
- */
-struct commit {
-	struct hpt *old;
-	struct hpt *next;
-	bool is_copied;
-};
-
-/* The lock is held. Whatever comes, the request is used up. */
-static int take_request(struct hpt_mmu *mmu, unsigned int order,
-			struct commit *commit)
-{
-	struct hpt_resize *const resize = &mmu->resize;
-	int err = 0;
-
-	if (resize->state == RESIZE_NONE || resize->order != order)
-		err = -ENXIO;
-	else if (resize->state == RESIZE_FAILED)
-		err = resize->error;
-	else if (resize->state != RESIZE_READY)
-		err = -EBUSY;
-	else if (!hpt_table(mmu))
-		err = -EIO;
-	else if (!glni_hpt_holds_slots(mmu, order))
-		err = -ERANGE;
-	if (err) {
-		cancel(mmu);
-		return err;
-	}
-
-	commit->old = hpt_table(mmu);
-	commit->next = resize->next;
-	commit->is_copied = resize->marks.words && !resize->needs_rehash &&
-			    copied_table(mmu);
-	resize->next = NULL;
-	resize->state = RESIZE_NONE;
-	resize->ticket++;
-	return 0;
-}
-
-/* Nobody is in either table. */
-static int fill_next(struct hpt_mmu *mmu, struct commit *commit)
-{
-	struct hpt_resize *const resize = &mmu->resize;
-
-	/* Relaxed: there is nobody to mark, and who comes finds a new table. */
-	gln_store_relaxed(&mmu->stale, NULL);
-	if (commit->is_copied) {
-		commit->is_copied = glni_hpt_copy_again(
-			commit->old, commit->next, &resize->marks, UINT64_MAX);
-		if (commit->is_copied)
-			return 0;
-	}
-	if (resize->marks.words)
-		glni_hpt_reset(commit->next);
-	return glni_hpt_rehash(mmu, commit->old, commit->next);
-}
-
-/* Old chains are nobody's; what heads know of pages is carried over (Z4). */
-static void change_heads(struct hpt_slot *slot)
-{
-	gln_word *const old = slot->pages;
-
-	if (slot->spare) {
-		slot->pages = slot->spare;
-		slot->spare = old;
-		slot->nr_to_carry = slot->face->nr_pages;
-		return;
-	}
-	for (uint64_t i = 0; i < slot->face->nr_pages; i++)
-		/* Relaxed, both: nobody else is here. */
-		gln_store_relaxed(&old[i], gln_load_relaxed(&old[i]) &
-						   (PAGE_R | PAGE_C));
-}
-
-/* The table before lives on, for what hardware noted in it. The lock is held.
- */
-static void keep_old(struct hpt_mmu *mmu, const struct commit *commit)
-{
-	struct hpt_resize *const resize = &mmu->resize;
-
-	for (struct hpt_slot *s = mmu->slots; s; s = s->next)
-		change_heads(s);
-	/* Relaxed: published with the table. */
-	gln_store_relaxed(&commit->next->before, commit->old);
-	resize->old = commit->old;
-	resize->old_group = 0;
-	/* Relaxed: likewise. */
-	gln_store_relaxed(&resize->is_draining, true);
-}
-
-static void change_table(struct hpt_mmu *mmu, const struct commit *commit)
-{
-	/* Relaxed: whoever finds the table finds it counted. */
-	gln_fetch_add_relaxed(&mmu->epoch, 1);
-	glni_hpt_mmio_changed(mmu);
-	if (mmu->set_table)
-		mmu->set_table(mmu->ctx, hpt_table_word(mmu, commit->next));
-	mmu->flush_all(mmu->ctx, mmu->lpid);
-	glni_hpt_count(mmu, NULL, HPT_FLUSHES, 1);
-
-	gln_plat_mutex_lock(&mmu->lock);
-	if (commit->is_copied)
-		keep_old(mmu, commit);
-	glni_hpt_bring_back(mmu, commit->next);
-	free_marks(mmu, &mmu->resize.marks);
-	if (!commit->is_copied) {
-		free_spares(mmu);
-		glni_hpt_free_table(mmu, commit->old);
-	}
-	gln_plat_mutex_unlock(&mmu->lock);
-	/* Relaxed: a figure. */
-	gln_fetch_add_relaxed(&mmu->resize.nr_resizes, 1);
-}
-
-/* All is as it was, but that entries are absent. */
-static void give_up(struct hpt_mmu *mmu, const struct commit *commit)
-{
-	glni_hpt_bring_back(mmu, commit->old);
-	gln_plat_mutex_lock(&mmu->lock);
-	free_marks(mmu, &mmu->resize.marks);
-	free_spares(mmu);
-	glni_hpt_free_table(mmu, commit->next);
-	gln_plat_mutex_unlock(&mmu->lock);
-}
-
-int glni_hpt_op_resize_commit(struct gln_backend *be, unsigned int order)
-{
-	struct hpt_mmu *const mmu = hpt_mmu_of(be);
-	struct commit commit;
-	int err;
-
-	if (!hpt_order_is_valid(order))
-		return -EINVAL;
-	glni_hpt_drain(mmu);
-
-	gln_plat_mutex_lock(&mmu->lock);
-	err = take_request(mmu, order, &commit);
-	gln_plat_mutex_unlock(&mmu->lock);
-	if (err)
-		return err;
-
-	/* Whoever is in the table leaves; nobody follows. */
-	glni_hpt_withdraw(mmu);
-	err = fill_next(mmu, &commit);
-	if (err)
-		give_up(mmu, &commit);
-	else
-		change_table(mmu, &commit);
-	return err;
 }
 
 void glni_hpt_resize_figures(struct hpt_mmu *mmu, struct gln_hpt_stats *stats)

@@ -77,6 +77,27 @@ static inline void hold_settle(struct hpt_hold *hold)
 
 /* Among the files of a resize. */
 
+/**
+ * glni_hpt_cancel_resize() - the request is gone, with all that it has; what
+ * the table before needs stays. The lock is held; sleeps.
+ */
+void glni_hpt_cancel_resize(struct hpt_mmu *mmu);
+
+/** glni_hpt_free_marks() - nobody can mark in them any more. */
+void glni_hpt_free_marks(struct hpt_mmu *mmu, struct bitmap *marks);
+
+/**
+ * glni_hpt_free_spares() - heads for the table to come, or of the table before.
+ * The lock is held.
+ */
+void glni_hpt_free_spares(struct hpt_mmu *mmu);
+
+/**
+ * glni_hpt_copied_table() - the present table if it is still the one that is
+ * copied ahead, or NULL. As hpt_table().
+ */
+struct hpt *glni_hpt_copied_table(struct hpt_mmu *mmu);
+
 /** hpt_moved_index() - where an entry at @index of @from belongs in @to. */
 static inline uint64_t hpt_moved_index(const struct hpt *from,
 				       const struct hpt *to,
