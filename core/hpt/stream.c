@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stream.c - read the table as records, first all and then what changed; and
- * write records into it.
- *
- *	record	index, number of entries that follow, number of empty ones
- *	entries V and R, big-endian, the old format whatever the table's
+ * stream.c - read the table as records, first all and then what changed.
  *
  * A read looks at one entry after the other, each for itself: what changes
  * behind it is marked, and comes in the next pass. Marks are the table's, so
@@ -15,12 +11,11 @@
 #include "core/base/errno.h"
 #include "core/base/memory.h"
 #include "core/hpt/real.h"
+#include "core/hpt/record.h"
 
 enum {
 	/* Entries looked at in one read-side section: a millisecond. */
 	SECTION_ENTRIES = 16384,
-	HEADER_BYTES = 8,
-	ENTRY_BYTES = 16,
 	MAX_RUN = 65535, /* a record's counts have 16 bits (H-82) */
 };
 
@@ -28,84 +23,6 @@ enum {
 
 /* Indices have 32 bits (H-84). */
 #define MAX_ENTRIES (UINT64_C(1) << 32)
-
-/* The real-mode area's segment (PAPR): 1 TiB, and this VSID. */
-#define VRMA_VSID UINT64_C(0x1ffffff)
-#define V_VSID_1T 24U
-
-/**
- * struct gln_hpt_stream - an open stream.
- *
- * @epoch:	of the table that the rest is about.
- * @index:	the next entry to look at.
- * @nr_unseen:	entries that were never looked at: the first pass goes on.
- */
-struct gln_hpt_stream {
-	uint32_t flags;
-	enum gln_hpt_endian endian;
-	uint64_t start;
-	uint64_t epoch;
-	uint64_t index;
-	uint64_t nr_unseen;
-};
-
-/* Bytes of records. */
-
-static uint64_t get_bytes(const uint8_t *from, unsigned int nr, bool is_big)
-{
-	uint64_t x = 0;
-
-	for (unsigned int i = 0; i < nr; i++)
-		x = x << 8 | from[is_big ? i : nr - 1 - i];
-	return x;
-}
-
-static void put_bytes(uint8_t *to, unsigned int nr, bool is_big, uint64_t x)
-{
-	for (unsigned int i = 0; i < nr; i++)
-		to[is_big ? nr - 1 - i : i] = (uint8_t)(x >> 8 * i);
-}
-
-static bool header_is_big(const struct gln_hpt_stream *stream)
-{
-	if (stream->endian == GLN_HPT_ENDIAN_HOST)
-		return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
-	return stream->endian == GLN_HPT_ENDIAN_BIG;
-}
-
-static struct gln_hpt_record get_header(const struct gln_hpt_stream *stream,
-					const uint8_t *from)
-{
-	const bool is_big = header_is_big(stream);
-
-	return (struct gln_hpt_record){
-		.index = (uint32_t)get_bytes(from, 4, is_big),
-		.nr_valid = (uint16_t)get_bytes(from + 4, 2, is_big),
-		.nr_invalid = (uint16_t)get_bytes(from + 6, 2, is_big),
-	};
-}
-
-static void put_header(const struct gln_hpt_stream *stream, uint8_t *to,
-		       struct gln_hpt_record record)
-{
-	const bool is_big = header_is_big(stream);
-
-	put_bytes(to, 4, is_big, record.index);
-	put_bytes(to + 4, 2, is_big, record.nr_valid);
-	put_bytes(to + 6, 2, is_big, record.nr_invalid);
-}
-
-static struct gln_hpte get_entry(const uint8_t *from)
-{
-	return (struct gln_hpte){get_bytes(from, 8, true),
-				 get_bytes(from + 8, 8, true)};
-}
-
-static void put_entry(uint8_t *to, struct gln_hpte entry)
-{
-	put_bytes(to, 8, true, entry.v);
-	put_bytes(to + 8, 8, true, entry.r);
-}
 
 /* Open and close. */
 
@@ -126,11 +43,6 @@ static int params_error(const struct gln_hpt_stream_params *params)
 			       params->endian > GLN_HPT_ENDIAN_BIG
 		       ? -EINVAL
 		       : 0;
-}
-
-static bool is_reader(const struct gln_hpt_stream *stream)
-{
-	return !(stream->flags & GLN_HPT_STREAM_WRITE);
 }
 
 int glni_hpt_op_stream_open(struct gln_backend *be,
@@ -159,7 +71,7 @@ int glni_hpt_op_stream_open(struct gln_backend *be,
 	stream->start = params->start;
 	/* Relaxed: the VM's lock is held, and who counts has it too. */
 	start_over(stream, hpt, gln_load_relaxed(&mmu->epoch));
-	if (is_reader(stream)) {
+	if (stream_reads(stream)) {
 		/* Relaxed: the grace period makes it known. */
 		gln_fetch_add_relaxed(&mmu->nr_streams, 1);
 		glni_synchronize();
@@ -173,7 +85,7 @@ void glni_hpt_op_stream_close(struct gln_backend *be,
 {
 	struct hpt_mmu *const mmu = hpt_mmu_of(be);
 
-	if (is_reader(stream))
+	if (stream_reads(stream))
 		/* Relaxed: what is marked once more does no harm. */
 		gln_fetch_add_relaxed(&mmu->nr_streams, UINT64_MAX);
 	gln_plat_mutex_lock(&mmu->lock);
@@ -335,20 +247,21 @@ static void read_record(struct reading *reading)
 
 	skip(reading);
 	record.index = (uint32_t)stream->index;
-	reading->used += HEADER_BYTES;
-	while (record.nr_valid < MAX_RUN && has_room(reading, ENTRY_BYTES) &&
+	reading->used += RECORD_HEADER_BYTES;
+	while (record.nr_valid < MAX_RUN &&
+	       has_room(reading, RECORD_ENTRY_BYTES) &&
 	       take(reading, SEEN_VALID, &entry)) {
-		put_entry(reading->buffer + reading->used, entry);
-		reading->used += ENTRY_BYTES;
+		record_put_entry(reading->buffer + reading->used, entry);
+		reading->used += RECORD_ENTRY_BYTES;
 		record.nr_valid++;
 	}
 	while (record.nr_invalid < MAX_RUN && take(reading, SEEN_INVALID, NULL))
 		record.nr_invalid++;
 
 	if (record.nr_valid || record.nr_invalid)
-		put_header(stream, header, record);
+		record_put_header(stream->endian, header, record);
 	else
-		reading->used -= HEADER_BYTES;
+		reading->used -= RECORD_HEADER_BYTES;
 }
 
 /* Records as far as the table's end, the buffer's, or the table's change. */
@@ -358,7 +271,7 @@ static void read_records(struct reading *reading)
 
 	while (!is_changing(reading) &&
 	       stream->index < reading->hpt->nr_entries &&
-	       has_room(reading, HEADER_BYTES + ENTRY_BYTES))
+	       has_room(reading, RECORD_HEADER_BYTES + RECORD_ENTRY_BYTES))
 		read_record(reading);
 }
 
@@ -405,119 +318,11 @@ int64_t glni_hpt_op_stream_read(struct gln_backend *be,
 	};
 	int64_t result;
 
-	if (!is_reader(stream) || bytes < HEADER_BYTES + ENTRY_BYTES)
+	if (!stream_reads(stream) ||
+	    bytes < RECORD_HEADER_BYTES + RECORD_ENTRY_BYTES)
 		return -EINVAL;
 	glni_read_lock();
 	result = read_table(&reading);
 	glni_read_unlock();
 	return result;
-}
-
-/* Write. */
-
-/* Is it an entry at all? What the guest may not enter is seen later. */
-static bool entry_is_valid(struct gln_hpte entry)
-{
-	struct gln_hpte_size size;
-
-	return (entry.v & GLN_HPTE_V_VALID) &&
-	       gln_hpte_decode(entry.v, entry.r, &size);
-}
-
-static bool is_vrma(uint64_t v)
-{
-	return (v & GLN_HPTE_V_B) == GLN_HPTE_V_1TB &&
-	       (v & GLN_HPTE_V_AVPN) >> V_VSID_1T == VRMA_VSID;
-}
-
-static bool record_is_valid(const struct hpt *hpt, struct gln_hpt_record record,
-			    const uint8_t *entries)
-{
-	const uint64_t end =
-		(uint64_t)record.index + record.nr_valid + record.nr_invalid;
-
-	if (end > hpt->nr_entries)
-		return false;
-	for (size_t i = 0; i < record.nr_valid; i++)
-		if (!entry_is_valid(get_entry(entries + ENTRY_BYTES * i)))
-			return false;
-	return true;
-}
-
-static void empty(struct hpt_mmu *mmu, struct hpt *hpt, uint64_t index)
-{
-	struct hpt_hold hold = glni_hpt_hold(hpt, index);
-
-	if (hold_is_used(&hold))
-		glni_hpt_clear(mmu, &hold);
-	else
-		hold_release(&hold);
-}
-
-/* In a section. False if an entry cannot be entered. */
-static bool write_record(struct hpt_mmu *mmu, struct hpt *hpt,
-			 struct gln_hpt_record record, const uint8_t *entries)
-{
-	uint64_t index = record.index;
-	uint64_t found;
-
-	for (size_t i = 0; i < record.nr_valid; i++, index++) {
-		const struct gln_hpte entry =
-			get_entry(entries + ENTRY_BYTES * i);
-
-		empty(mmu, hpt, index);
-		if (glni_hpt_enter(mmu, NULL, GLN_H_EXACT, index, entry,
-				   &found) != GLN_H_SUCCESS)
-			return false;
-		if (is_vrma(entry.v))
-			mmu->vrma_due = false;
-	}
-	for (unsigned int i = 0; i < record.nr_invalid; i++, index++)
-		empty(mmu, hpt, index);
-	return true;
-}
-
-/* How many bytes the first record has; 0 if it is cut off. */
-static size_t record_bytes(const struct gln_hpt_stream *stream,
-			   const uint8_t *from, size_t bytes)
-{
-	size_t wanted = HEADER_BYTES;
-
-	if (bytes < HEADER_BYTES)
-		return 0;
-	wanted += (size_t)get_header(stream, from).nr_valid * ENTRY_BYTES;
-	return wanted <= bytes ? wanted : 0;
-}
-
-int64_t glni_hpt_op_stream_write(struct gln_backend *be,
-				 struct gln_hpt_stream *stream,
-				 const void *buffer, size_t bytes)
-{
-	struct hpt_mmu *const mmu = hpt_mmu_of(be);
-	struct hpt *const hpt = hpt_table(mmu);
-	const uint8_t *const from = buffer;
-	int64_t used = 0;
-	size_t size;
-	int err = 0;
-
-	if (is_reader(stream) || !hpt)
-		return -EINVAL;
-	bytes = gln_min(bytes, INT64_MAX);
-	while (!err && (size = record_bytes(stream, from + used,
-					    bytes - (size_t)used))) {
-		const uint8_t *const record = from + used;
-		const struct gln_hpt_record header = get_header(stream, record);
-
-		if (!record_is_valid(hpt, header, record + HEADER_BYTES)) {
-			err = -EINVAL;
-			break;
-		}
-		glni_read_lock();
-		if (!write_record(mmu, hpt, header, record + HEADER_BYTES))
-			err = -EIO;
-		glni_read_unlock();
-		if (!err)
-			used += (int64_t)size;
-	}
-	return used ? used : err;
 }

@@ -7,6 +7,28 @@
 
 #include "core/hpt/mmu.h"
 
+/**
+ * struct gln_hpt_stream - an open stream.
+ *
+ * @epoch:	of the table that the rest is about.
+ * @index:	the next entry to look at.
+ * @nr_unseen:	entries that were never looked at: the first pass goes on.
+ */
+struct gln_hpt_stream {
+	uint32_t flags;
+	enum gln_hpt_endian endian;
+	uint64_t start;
+	uint64_t epoch;
+	uint64_t index;
+	uint64_t nr_unseen;
+};
+
+/** stream_reads() - or else it writes. */
+static inline bool stream_reads(const struct gln_hpt_stream *stream)
+{
+	return !(stream->flags & GLN_HPT_STREAM_WRITE);
+}
+
 int glni_hpt_op_stream_open(struct gln_backend *be,
 			    const struct gln_hpt_stream_params *params,
 			    struct gln_hpt_stream **stream);
