@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * all.c - harvest several slots as one: take, protect, flush; and what becomes
- * of it.
+ * all.c - harvest several slots as one: take, protect, flush. all_settle.c has
+ * what becomes of it.
  */
 #include "core/dirty/all.h"
 
@@ -15,36 +15,6 @@ static bool has_cap(const struct gln_vm_harvest *all, uint32_t caps)
 	const struct gln_backend *const backend = all->first->backend;
 
 	return backend && (backend->ops->caps & caps);
-}
-
-/* Was anything taken? */
-static bool holds_any(const struct gln_vm_harvest *all)
-{
-	for (const struct gln_harvest *h = all->first; h; h = h->next)
-		if (!h->is_empty)
-			return true;
-
-	return false;
-}
-
-static void clear_sums(struct gln_harvest *harvest)
-{
-	/* Relaxed: no worker is about. */
-	gln_store_relaxed(&harvest->sums.nr_pages, 0);
-	gln_store_relaxed(&harvest->sums.nr_runs, 0);
-	gln_store_relaxed(&harvest->sums.gap_pages, 0);
-	gln_store_relaxed(&harvest->sums.protect_calls, 0);
-}
-
-/* Relaxed, as are all looks at sums: every worker has come back. */
-static uint64_t pages_of(struct gln_harvest *harvest)
-{
-	return gln_load_relaxed(&harvest->sums.nr_pages);
-}
-
-static const struct scan_kernel *kernel_of(const struct gln_harvest *harvest)
-{
-	return harvest->log->live->kernel;
 }
 
 /* Not shared: nobody knows yet whether there is anything to do. */
@@ -156,7 +126,7 @@ static void take_words(struct gln_vm_harvest *all)
 	for (struct gln_harvest *h = all->first; h; h = h->next) {
 		if (h->is_flipped)
 			continue;
-		h->report.nr_pages = pages_of(h);
+		h->report.nr_pages = sums_pages(h);
 		h->is_empty = !h->report.nr_pages;
 		any |= !h->is_empty;
 	}
@@ -215,7 +185,7 @@ static int protect_part(const struct part *part)
 	int err = 0;
 	size_t nr;
 
-	glni_joins_start(&walk, &part->snap, kernel_of(harvest),
+	glni_joins_start(&walk, &part->snap, harvest_kernel(harvest),
 			 glni_harvest_max_gap(harvest));
 	while (!err && (nr = glni_joins_next(&walk, base, runs, RUNS_A_CALL))) {
 		note_runs(harvest, runs, nr);
@@ -278,10 +248,10 @@ static void finish_plan(struct gln_harvest *harvest)
 	harvest->report.nr_runs = nr_runs;
 	harvest->report.gap_pages = gln_load_relaxed(&harvest->sums.gap_pages);
 	harvest->report.nr_pages =
-		pages_of(harvest) - harvest->report.gap_pages;
+		sums_pages(harvest) - harvest->report.gap_pages;
 	harvest->report.protect_calls =
 		gln_load_relaxed(&harvest->sums.protect_calls);
-	flush->nr_pages = pages_of(harvest);
+	flush->nr_pages = sums_pages(harvest);
 	flush->whole_slot =
 		nr_runs > glni_price_flush_ranges(&harvest->backend->prices);
 	if (flush->whole_slot)
@@ -298,7 +268,7 @@ static int protect(struct gln_vm_harvest *all)
 	int err;
 
 	for (struct gln_harvest *h = all->first; h; h = h->next) {
-		clear_sums(h);
+		sums_clear(h);
 		glni_flush_start(&h->flush);
 	}
 	err = glni_parts_do(all, in_parts ? &protect_step : &protect_slot_step);
@@ -348,7 +318,8 @@ static int arm(struct gln_vm_harvest *all, uint64_t *now_ns)
 	uint64_t protected_ns;
 	int err;
 
-	if (!holds_any(all) || !has_cap(all, GLN_CAP_PROTECT | GLN_CAP_FLUSH))
+	if (!all_holds_any(all) ||
+	    !has_cap(all, GLN_CAP_PROTECT | GLN_CAP_FLUSH))
 		return 0;
 
 	err = protect(all);
@@ -384,7 +355,7 @@ int glni_all_take(struct gln_vm_harvest *all,
 	int err;
 
 	for (struct gln_harvest *h = all->first; h; h = h->next)
-		clear_sums(h);
+		sums_clear(h);
 	err = take_marks(all, params);
 	now_ns = gln_plat_now_ns();
 	all->report.take_ns =
@@ -401,113 +372,4 @@ int glni_all_take(struct gln_vm_harvest *all,
 	all->begun_ns = now_ns;
 	start_walks(all);
 	return 0;
-}
-
-static bool is_counted(const struct gln_harvest *harvest)
-{
-	return harvest->is_empty || harvest->report.nr_pages;
-}
-
-/* Not shared: who visits may ask, and the parts are being visited then. */
-void glni_all_count(struct gln_vm_harvest *all)
-{
-	for (struct gln_harvest *h = all->first; h; h = h->next)
-		if (!is_counted(h))
-			h->report.nr_pages = h->nr_settled +
-					     glni_snapshot_count(&h->log->snap,
-								 kernel_of(h));
-}
-
-static int visit_part(const struct part *part)
-{
-	const gln_gfn base = part->harvest->slot->face.base + part->first;
-	struct gln_range runs[RUNS_A_CALL];
-	struct run_walk walk;
-	size_t nr;
-
-	glni_runs_start(&walk, &part->snap, part->harvest->log->live->kernel);
-	while ((nr = glni_runs_next(&walk, base, runs, RUNS_A_CALL)))
-		part->all->visit(part->all->ctx, runs, nr);
-
-	return 0;
-}
-
-static const struct step visit_step = {
-	.do_part = visit_part,
-	.part_pages = PART_PAGES,
-	.share_lines = SHARE_LINES_VISIT,
-};
-
-void glni_all_visit(struct gln_vm_harvest *all)
-{
-	glni_parts_do(all, &visit_step);
-}
-
-static int drain_part(const struct part *part)
-{
-	struct gln_harvest *const harvest = part->harvest;
-
-	dirty_count(&harvest->sums.nr_pages,
-		    glni_snapshot_drain_words(&part->snap, kernel_of(harvest)));
-	return 0;
-}
-
-static const struct step drain_step = {
-	.do_part = drain_part,
-	.part_pages = PART_PAGES,
-	.share_lines = SHARE_LINES_PLAIN,
-};
-
-static int put_back_part(const struct part *part)
-{
-	struct log *const log = part->harvest->log;
-
-	dirty_count(&part->harvest->sums.nr_pages,
-		    glni_snapshot_put_back(&log->snap, log->live, part->first,
-					   part->end));
-	return 0;
-}
-
-static const struct step put_back_step = {
-	.do_part = put_back_part,
-	.part_pages = PART_PAGES,
-	.share_lines = SHARE_LINES,
-};
-
-/* The sum of what @step finds; the snapshots are empty afterwards. */
-static uint64_t empty(struct gln_vm_harvest *all, const struct step *step)
-{
-	struct dirty_stats *const stats = all->first->stats;
-	uint64_t nr = 0;
-
-	if (!holds_any(all))
-		return 0;
-	for (struct gln_harvest *h = all->first; h; h = h->next)
-		clear_sums(h);
-	glni_parts_do(all, step);
-	for (struct gln_harvest *h = all->first; h; h = h->next) {
-		nr += pages_of(h);
-		if (!h->is_empty)
-			glni_snapshot_reset(&h->log->snap);
-	}
-	dirty_count(&stats->harvested_pages, nr);
-	if (all->begun_ns)
-		dirty_time(stats, GLN_STEP_DELIVER, all->begun_ns,
-			   gln_plat_now_ns());
-
-	return nr;
-}
-
-uint64_t glni_all_drop(struct gln_vm_harvest *all)
-{
-	return empty(all, &drain_step);
-}
-
-uint64_t glni_all_put_back(struct gln_vm_harvest *all)
-{
-	struct dirty_stats *const stats = all->first->stats;
-	const uint64_t nr = empty(all, &put_back_step);
-
-	dirty_count(&stats->aborted_pages, nr);
-	return nr;
 }

@@ -6,6 +6,7 @@
 #ifndef GLN_CORE_DIRTY_ALL_H
 #define GLN_CORE_DIRTY_ALL_H
 
+#include "core/dirty/log.h"
 #include "core/dirty/parts.h"
 
 /**
@@ -29,5 +30,41 @@ void glni_all_visit(struct gln_vm_harvest *all);
  */
 uint64_t glni_all_drop(struct gln_vm_harvest *all);
 uint64_t glni_all_put_back(struct gln_vm_harvest *all);
+
+/* Among the files of it. */
+
+/** all_holds_any() - was anything taken? */
+static inline bool all_holds_any(const struct gln_vm_harvest *all)
+{
+	for (const struct gln_harvest *h = all->first; h; h = h->next)
+		if (!h->is_empty)
+			return true;
+
+	return false;
+}
+
+/** sums_clear() - no worker is about. */
+static inline void sums_clear(struct gln_harvest *harvest)
+{
+	/* Relaxed: as said. */
+	gln_store_relaxed(&harvest->sums.nr_pages, 0);
+	gln_store_relaxed(&harvest->sums.nr_runs, 0);
+	gln_store_relaxed(&harvest->sums.gap_pages, 0);
+	gln_store_relaxed(&harvest->sums.protect_calls, 0);
+}
+
+/** sums_pages() - every worker has come back. */
+static inline uint64_t sums_pages(struct gln_harvest *harvest)
+{
+	/* Relaxed, as are all looks at sums: P2. */
+	return gln_load_relaxed(&harvest->sums.nr_pages);
+}
+
+/** harvest_kernel() - what reads its words. */
+static inline const struct scan_kernel *harvest_kernel(
+	const struct gln_harvest *harvest)
+{
+	return harvest->log->live->kernel;
+}
 
 #endif
