@@ -3,7 +3,8 @@
  * model.h - what the files of the Arm model share.
  *
  *	model_registers.c	VTCR and VTTBR: the geometry of a walk
- *	model.c		walks, translations, syndromes
+ *	model.c			translations, syndromes
+ *	model_walk.c		walks: descriptors, access flag and dirty state
  *	model_maintenance.c	TLBI and DSB
  */
 #ifndef GLN_BACKENDS_ARM_S2_MODEL_H
@@ -106,5 +107,73 @@ int glni_s2_model_decode(uint64_t vtcr, uint64_t vttbr,
 			 struct model_geometry *g);
 int glni_s2_model_decode7(uint64_t vtcr, uint64_t vttbr,
 			  struct model_geometry *g);
+
+/* Fault status of ESR_EL2 (D19.2). */
+enum {
+	FSC_ADDRESS_SIZE = 0x00, /* | level, 0 to 3 */
+	FSC_TRANSLATION = 0x04,
+	FSC_ACCESS_FLAG = 0x08,
+	FSC_PERMISSION = 0x0c,
+	FSC_EXTERNAL = 0x10,
+	FSC_EXTERNAL_WALK = 0x14,
+	FSC_EXTERNAL_WALK_MINUS_1 = 0x13,
+	FSC_CONFLICT = 0x30,
+	FSC_ADDRESS_SIZE_MINUS_1 = 0x29, /* level -1 */
+	FSC_TRANSLATION_MINUS_1 = 0x2b,
+};
+
+/* A fault status with its level, of which there is one below 0. */
+static inline unsigned int fsc_at_height(unsigned int fsc, unsigned int height)
+{
+	if (height <= LAST_LEVEL)
+		return fsc | (LAST_LEVEL - height);
+	switch (fsc) {
+	case FSC_ADDRESS_SIZE:
+		return FSC_ADDRESS_SIZE_MINUS_1;
+	case FSC_EXTERNAL_WALK:
+		return FSC_EXTERNAL_WALK_MINUS_1;
+	default:
+		return FSC_TRANSLATION_MINUS_1;
+	}
+}
+
+/**
+ * struct walk - an access that asks the table.
+ *
+ * @fsc:	the fault, once there is one.
+ * @at:		the leaf; @descriptor as it was read, at @height.
+ */
+struct walk {
+	uint64_t ipa;
+	uint32_t access;
+	unsigned int fsc;
+	unsigned int height;
+	gln_word *at;
+	uint64_t descriptor;
+};
+
+/** enum outcome - of a walk, or of a part of it. */
+enum outcome {
+	WALK_DONE,
+	WALK_FAULT,
+	WALK_DENIED, /* a permission fault: the leaf is remembered */
+	WALK_AGAIN,  /* the leaf changed under it */
+};
+
+/** glni_s2_address_of() - OA, or the address of the next table. */
+uint64_t glni_s2_address_of(const struct model_geometry *g,
+			    uint64_t descriptor);
+
+/**
+ * glni_s2_walk() - ask the table for an access, and note what it has to be
+ * told; what may be remembered is. Never WALK_AGAIN.
+ */
+enum outcome glni_s2_walk(struct gln_model_vcpu *vcpu, struct walk *walk);
+
+/** glni_s2_walk_quietly() - is there a leaf that was accessed? Sets nothing. */
+bool glni_s2_walk_quietly(struct gln_model_vcpu *vcpu, struct walk *walk);
+
+/** glni_s2_remember() - the leaf, denied or not, whose access flag is set. */
+void glni_s2_remember(struct gln_model_vcpu *vcpu, const struct walk *walk);
 
 #endif
