@@ -297,7 +297,7 @@ int gln_s2_create(const struct gln_s2_params *theirs,
 	if (err)
 		return err;
 
-	allocator = glni_radix_allocator(params.allocator);
+	allocator = gln_allocator_of(params.allocator);
 	s2 = gln_alloc(&allocator, sizeof(*s2));
 	if (!s2)
 		return -ENOMEM;

@@ -13,26 +13,10 @@ enum {
 	LPID_OWN = 0,
 };
 
-static void *platform_alloc(void *ctx, size_t bytes)
-{
-	(void)ctx;
-	return gln_plat_alloc(bytes);
-}
-
-static void platform_free(void *ctx, void *memory, size_t bytes)
-{
-	(void)ctx;
-	gln_plat_free(memory, bytes);
-}
-
 bool glni_hpt_allocator(const struct gln_allocator *theirs,
 			struct gln_allocator *ours)
 {
-	*ours = theirs ? *theirs
-		       : (struct gln_allocator){
-				 .alloc = platform_alloc,
-				 .free = platform_free,
-			 };
+	*ours = gln_allocator_of(theirs);
 	return ours->alloc && ours->free;
 }
 

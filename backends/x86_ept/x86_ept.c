@@ -405,7 +405,7 @@ int gln_ept_create(const struct gln_ept_params *theirs,
 	if (!params_are_valid(&params))
 		return -EINVAL;
 
-	allocator = glni_radix_allocator(params.allocator);
+	allocator = gln_allocator_of(params.allocator);
 	ept = gln_alloc(&allocator, sizeof(*ept));
 	if (!ept)
 		return -ENOMEM;

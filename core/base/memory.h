@@ -5,7 +5,7 @@
 #ifndef GLN_CORE_BASE_MEMORY_H
 #define GLN_CORE_BASE_MEMORY_H
 
-#include <glean/types.h>
+#include <glean/platform.h>
 
 void *memcpy(void *restrict dst, const void *restrict src, size_t bytes);
 void *memmove(void *dst, const void *src, size_t bytes);
@@ -30,6 +30,29 @@ static inline void gln_free(const struct gln_allocator *from, void *memory,
 {
 	if (memory)
 		from->free(from->ctx, memory, bytes);
+}
+
+static inline void *gln_alloc_by_platform(void *ctx, size_t bytes)
+{
+	(void)ctx;
+	return gln_plat_alloc(bytes);
+}
+
+static inline void gln_free_by_platform(void *ctx, void *memory, size_t bytes)
+{
+	(void)ctx;
+	gln_plat_free(memory, bytes);
+}
+
+/** gln_allocator_of() - @theirs, or the platform's where that is NULL. */
+static inline struct gln_allocator gln_allocator_of(
+	const struct gln_allocator *theirs)
+{
+	return theirs ? *theirs
+		      : (struct gln_allocator){
+				.alloc = gln_alloc_by_platform,
+				.free = gln_free_by_platform,
+			};
 }
 
 #endif

@@ -14,27 +14,6 @@ static struct gln_range all_of(const struct gln_backend_slot *slot)
 	return (struct gln_range){slot->base, slot->nr_pages};
 }
 
-static void *platform_alloc(void *ctx, size_t bytes)
-{
-	(void)ctx;
-	return gln_plat_alloc(bytes);
-}
-
-static void platform_free(void *ctx, void *memory, size_t bytes)
-{
-	(void)ctx;
-	gln_plat_free(memory, bytes);
-}
-
-struct gln_allocator glni_radix_allocator(const struct gln_allocator *theirs)
-{
-	return theirs ? *theirs
-		      : (struct gln_allocator){
-				.alloc = platform_alloc,
-				.free = platform_free,
-			};
-}
-
 void *glni_radix_alloc(struct radix *radix, size_t bytes)
 {
 	void *memory;

@@ -49,7 +49,4 @@ static inline struct radix *radix_of(struct gln_backend *be)
 void *glni_radix_alloc(struct radix *radix, size_t bytes);
 void glni_radix_free(struct radix *radix, void *memory, size_t bytes);
 
-/** glni_radix_allocator() - @theirs, or the platform's. */
-struct gln_allocator glni_radix_allocator(const struct gln_allocator *theirs);
-
 #endif

@@ -16,23 +16,6 @@ const char *gln_version(void)
 			    GLN_VERSION_PATCH);
 }
 
-static void *platform_alloc(void *ctx, size_t bytes)
-{
-	(void)ctx;
-	return gln_plat_alloc(bytes);
-}
-
-static void platform_free(void *ctx, void *memory, size_t bytes)
-{
-	(void)ctx;
-	gln_plat_free(memory, bytes);
-}
-
-static const struct gln_allocator platform_allocator = {
-	.alloc = platform_alloc,
-	.free = platform_free,
-};
-
 /* The guest fills a hash table itself: then there is another kind of fault. */
 static bool answers_faults(const struct gln_backend_ops *ops)
 {
@@ -124,7 +107,7 @@ static enum fence_form choose_fence(uint32_t flags)
 int gln_vm_create(const struct gln_vm_params *theirs, struct gln_vm **out)
 {
 	struct gln_vm_params params;
-	const struct gln_allocator *allocator = &platform_allocator;
+	struct gln_allocator allocator;
 	struct gln_vm *vm;
 	int err;
 
@@ -134,19 +117,18 @@ int gln_vm_create(const struct gln_vm_params *theirs, struct gln_vm **out)
 		params.page_shift = GLN_PAGE_SHIFT_MIN;
 	if (!params_are_valid(&params))
 		return -EINVAL;
-	if (params.allocator)
-		allocator = params.allocator;
 
-	vm = gln_alloc(allocator, sizeof(*vm));
+	allocator = gln_allocator_of(params.allocator);
+	vm = gln_alloc(&allocator, sizeof(*vm));
 	if (!vm)
 		return -ENOMEM;
 	err = gln_plat_mutex_init(&vm->lock);
 	if (err) {
-		gln_free(allocator, vm, sizeof(*vm));
+		gln_free(&allocator, vm, sizeof(*vm));
 		return err;
 	}
 
-	vm->allocator = *allocator;
+	vm->allocator = allocator;
 	own_backend(vm, params.backend);
 	vm->page_shift = params.page_shift;
 	vm->fence = choose_fence(params.flags);

@@ -501,7 +501,7 @@ static void init_radix(void)
 			},
 		.logging = {.page_clear = WRITABLE, .block_clear = WRITABLE},
 		.host = {.translate = translate},
-		.allocator = glni_radix_allocator(NULL),
+		.allocator = gln_allocator_of(NULL),
 		.has_blocks = true,
 	};
 	if (arena.kind == LOGS) {
