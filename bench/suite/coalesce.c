@@ -21,11 +21,10 @@
 
 #include <glean/glean.h>
 
-#include "bench/suite/memory.h"
+#include "bench/suite/marks.h"
 #include "bench/suite/truth.h"
 #include "bench/suite/words.h"
 
-#define SLOT 0U
 #define RUNS 256
 
 /* A check goes through the pages one run at a time: from here on, only once. */
@@ -261,29 +260,17 @@ static void teardown(struct suite_fixture *head)
 /* A slot with the truth's marks, and a harvest that has taken them. */
 static int make_harvest(struct coalesce_fixture *f)
 {
-	const struct gln_vm_params vm_params = {
-		.struct_bytes = sizeof(vm_params),
-		.allocator = &suite_allocator,
-	};
-	const struct gln_slot_params slot_params = {
-		.struct_bytes = sizeof(slot_params),
-		.id = SLOT,
-		.nr_pages = f->truth.nr_pages,
-	};
 	const struct gln_harvest_params params = {
 		.struct_bytes = sizeof(params),
 	};
-	int err = gln_vm_create(&vm_params, &f->vm);
+	int err = marks_vm_create(f->truth.nr_pages, 0, &f->vm);
 
 	if (!err)
-		err = gln_slot_add(f->vm, &slot_params);
-	if (!err)
-		err = gln_log_enable(f->vm, SLOT, 0);
-	if (!err)
-		err = gln_dirty_merge(f->vm, SLOT, 0, f->truth.words,
+		err = gln_dirty_merge(f->vm, MARKS_SLOT, 0, f->truth.words,
 				      f->truth.nr_pages);
 	if (!err)
-		err = gln_harvest_begin(f->vm, SLOT, &params, &f->harvest);
+		err = gln_harvest_begin(f->vm, MARKS_SLOT, &params,
+					&f->harvest);
 	return err;
 }
 

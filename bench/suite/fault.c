@@ -53,16 +53,6 @@ typedef int (*fault_fn)(struct fault_fixture *f, struct gln_vcpu *vcpu,
 			gln_gfn gfn);
 
 /*
- * A vCPU that faults.
- *
- * @nr_right:	faults of its last run that came to what they should.
- */
-struct faulter {
-	struct gln_vcpu *vcpu;
-	uint64_t nr_right;
-};
-
-/*
  * @fault:	the rival's.
  */
 struct fault_fixture {
@@ -73,7 +63,7 @@ struct fault_fixture {
 	fault_fn fault;
 	pthread_mutex_t table;
 	struct pair pair;
-	struct faulter faulters[THREADS_MAX];
+	struct gln_vcpu *vcpus[THREADS_MAX];
 };
 
 static struct fault_fixture *fixture_of(struct suite_fixture *head)
@@ -107,16 +97,17 @@ static int fault_locked(struct fault_fixture *f, struct gln_vcpu *vcpu,
 static int enter(void *ctx, unsigned int index)
 {
 	struct fault_fixture *const f = ctx;
-	struct faulter *const own = &f->faulters[index];
 
-	own->vcpu = f->guest.vcpu;
-	return index ? gln_vcpu_register(f->guest.vm, index, &own->vcpu) : 0;
+	f->vcpus[index] = f->guest.vcpu;
+	return index ? gln_vcpu_register(f->guest.vm, index, &f->vcpus[index])
+		     : 0;
 }
 
-static void do_faults(void *ctx, unsigned int index)
+/* How many came to what they should. */
+static uint64_t do_faults(void *ctx, unsigned int index)
 {
 	struct fault_fixture *const f = ctx;
-	struct gln_vcpu *const vcpu = f->faulters[index].vcpu;
+	struct gln_vcpu *const vcpu = f->vcpus[index];
 	const fault_fn fault = f->fault;
 	const int wanted = (int)f->kind->result;
 	const gln_gfn first = index * FAULTS;
@@ -124,7 +115,7 @@ static void do_faults(void *ctx, unsigned int index)
 
 	for (uint64_t i = 0; i < FAULTS; i++)
 		nr_right += fault(f, vcpu, first + i) == wanted;
-	f->faulters[index].nr_right = nr_right;
+	return nr_right;
 }
 
 static void leave(void *ctx, unsigned int index)
@@ -132,7 +123,7 @@ static void leave(void *ctx, unsigned int index)
 	struct fault_fixture *const f = ctx;
 
 	if (index)
-		gln_vcpu_unregister(f->faulters[index].vcpu);
+		gln_vcpu_unregister(f->vcpus[index]);
 }
 
 static const struct pair_ops pair_ops = {
@@ -173,12 +164,7 @@ static int locked_prepare(struct suite_fixture *head)
 
 static int run(struct suite_fixture *head, uint64_t *answer)
 {
-	struct fault_fixture *const f = fixture_of(head);
-
-	pair_run(&f->pair);
-	*answer = 0;
-	for (unsigned int i = 0; i < f->nr_threads; i++)
-		*answer += f->faulters[i].nr_right;
+	*answer = pair_run(&fixture_of(head)->pair);
 	return 0;
 }
 

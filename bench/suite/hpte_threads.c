@@ -42,10 +42,8 @@ struct target {
 	struct gln_hpte entry;
 };
 
-/* @nr_right: pairs of its last run that came to what they should. */
 struct enterer {
 	struct gln_vcpu *vcpu;
-	uint64_t nr_right;
 	struct target targets[PAGES];
 };
 
@@ -132,7 +130,8 @@ static bool do_pair(struct threads_fixture *f, struct gln_vcpu *vcpu,
 	       args[1] == target->entry.r;
 }
 
-static void do_pairs(void *ctx, unsigned int index)
+/* How many came to what they should. */
+static uint64_t do_pairs(void *ctx, unsigned int index)
 {
 	struct threads_fixture *const f = ctx;
 	struct enterer *const own = &f->enterers[index];
@@ -142,7 +141,7 @@ static void do_pairs(void *ctx, unsigned int index)
 	for (uint64_t i = 0; i < PAIRS; i++)
 		nr_right +=
 			do_pair(f, own->vcpu, hcall, &own->targets[i % PAGES]);
-	own->nr_right = nr_right;
+	return nr_right;
 }
 
 static const struct pair_ops pair_ops = {
@@ -174,12 +173,7 @@ static int locked_prepare(struct suite_fixture *head)
 
 static int run(struct suite_fixture *head, uint64_t *answer)
 {
-	struct threads_fixture *const f = fixture_of(head);
-
-	pair_run(&f->pair);
-	*answer = 0;
-	for (unsigned int i = 0; i < f->nr_threads; i++)
-		*answer += f->enterers[i].nr_right;
+	*answer = pair_run(&fixture_of(head)->pair);
 	return 0;
 }
 

@@ -16,7 +16,7 @@ static size_t words_bytes(const struct marks *marks)
 	return (size_t)(marks->nr_pages / 64) * sizeof(*marks->words);
 }
 
-static int make_vm(struct marks *marks, uint32_t vm_flags)
+int marks_vm_create(uint64_t nr_pages, uint32_t vm_flags, struct gln_vm **vm)
 {
 	const struct gln_vm_params vm_params = {
 		.struct_bytes = sizeof(vm_params),
@@ -26,14 +26,14 @@ static int make_vm(struct marks *marks, uint32_t vm_flags)
 	const struct gln_slot_params slot_params = {
 		.struct_bytes = sizeof(slot_params),
 		.id = MARKS_SLOT,
-		.nr_pages = marks->nr_pages,
+		.nr_pages = nr_pages,
 	};
-	int err = gln_vm_create(&vm_params, &marks->vm);
+	int err = gln_vm_create(&vm_params, vm);
 
 	if (!err)
-		err = gln_slot_add(marks->vm, &slot_params);
+		err = gln_slot_add(*vm, &slot_params);
 	if (!err)
-		err = gln_log_enable(marks->vm, MARKS_SLOT, 0);
+		err = gln_log_enable(*vm, MARKS_SLOT, 0);
 	return err;
 }
 
@@ -41,7 +41,8 @@ int marks_init(struct marks *marks, uint64_t nr_pages, uint32_t vm_flags)
 {
 	*marks = (struct marks){.nr_pages = nr_pages};
 	marks->words = suite_alloc(words_bytes(marks));
-	return marks->words ? make_vm(marks, vm_flags) : -ENOMEM;
+	return marks->words ? marks_vm_create(nr_pages, vm_flags, &marks->vm)
+			    : -ENOMEM;
 }
 
 void marks_fini(struct marks *marks)

@@ -14,6 +14,14 @@ struct gln_vm;
 /** The slot's id; its first frame is 0. */
 #define MARKS_SLOT 0U
 
+/**
+ * marks_vm_create() - a VM with one slot of @nr_pages, logged, nothing marked.
+ *
+ * Return: 0 or a negative errno; *@vm may be there even then, else it is left
+ * as it was.
+ */
+int marks_vm_create(uint64_t nr_pages, uint32_t vm_flags, struct gln_vm **vm);
+
 /** struct marks - of @nr_pages each, a multiple of 64. All zeroes is none. */
 struct marks {
 	uint64_t nr_pages;

@@ -57,7 +57,7 @@ static void *other_main(void *argument)
 		wait_for(&pair->round, round);
 		if (pair->is_ending)
 			break;
-		pair->ops->work(pair->ctx, 1);
+		pair->others_answer = pair->ops->work(pair->ctx, 1);
 		pair->ended = round;
 	}
 	leave(pair, 1);
@@ -103,13 +103,15 @@ void pair_meet(struct pair *pair)
 	wait_for(&pair->awaits, pair->round + 1);
 }
 
-void pair_run(struct pair *pair)
+uint64_t pair_run(struct pair *pair)
 {
 	const unsigned int round = ++pair->round;
+	const uint64_t answer = pair->ops->work(pair->ctx, 0);
 
-	pair->ops->work(pair->ctx, 0);
-	if (pair->is_running)
-		wait_for(&pair->ended, round);
+	if (!pair->is_running)
+		return answer;
+	wait_for(&pair->ended, round);
+	return answer + pair->others_answer;
 }
 
 void pair_stop(struct pair *pair)

@@ -13,18 +13,19 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /**
  * struct pair_ops - what they do; @index is 0 or 1.
  *
  * @enter:	once, on the thread, before all work. 0 or a negative errno.
- * @work:	a run's.
+ * @work:	a run's; returns its part of the answer.
  * @leave:	once, on the thread, after all work; only after an enter that
  *		returned 0.
  */
 struct pair_ops {
 	int (*enter)(void *ctx, unsigned int index);
-	void (*work)(void *ctx, unsigned int index);
+	uint64_t (*work)(void *ctx, unsigned int index);
 	void (*leave)(void *ctx, unsigned int index);
 };
 
@@ -36,6 +37,7 @@ struct pair_ops {
  * @round:	counts runs: the other thread starts when it changes.
  * @awaits:	the round that the other thread looks out for.
  * @ended:	the round that it has come to the end of.
+ * @others_answer: of its last run.
  * @entered:	posted by the other thread, once, when it can.
  * @wake:	posted when a run is near: it need not sleep any more.
  * @cpus:	where the caller's thread may run otherwise.
@@ -49,6 +51,7 @@ struct pair {
 	bool is_ending;
 	bool has_entered[2];
 	int err;
+	uint64_t others_answer;
 	pthread_t other;
 	_Atomic unsigned int round;
 	_Atomic unsigned int awaits;
@@ -73,9 +76,12 @@ void pair_stop(struct pair *pair);
 /** pair_meet() - have the other thread ready to start at once. */
 void pair_meet(struct pair *pair);
 
-/** pair_run() - both do their work, once. pair_meet() has come before the first
+/**
+ * pair_run() - both do their work, once. pair_meet() has come before the first
  * run, and before each if they are not back to back.
+ *
+ * Return: the sum of what their work returned.
  */
-void pair_run(struct pair *pair);
+uint64_t pair_run(struct pair *pair);
 
 #endif

@@ -18,10 +18,12 @@
 #include <stdlib.h>
 
 #include "bench/suite/ept_guest.h"
-#include "bench/suite/memory.h"
+#include "bench/suite/marks.h"
 #include "bench/suite/truth.h"
 
-#define SLOT 0U
+#define SLOT MARKS_SLOT
+_Static_assert(SLOT == EPT_GUEST_SLOT, "with tables and without");
+
 #define RUNS 256
 
 /* A check goes through the pages one run at a time: from here on, only once. */
@@ -272,28 +274,7 @@ static void teardown(struct suite_fixture *head)
 	free(f);
 }
 
-/* A VM with one slot, logged, nothing marked. */
-static int make_vm(struct parallel_fixture *f)
-{
-	const struct gln_vm_params vm_params = {
-		.struct_bytes = sizeof(vm_params),
-		.allocator = &suite_allocator,
-	};
-	const struct gln_slot_params slot_params = {
-		.struct_bytes = sizeof(slot_params),
-		.id = SLOT,
-		.nr_pages = f->truth.nr_pages,
-	};
-	int err = gln_vm_create(&vm_params, &f->vm);
-
-	if (!err)
-		err = gln_slot_add(f->vm, &slot_params);
-	if (!err)
-		err = gln_log_enable(f->vm, SLOT, 0);
-	return err;
-}
-
-/* The same with tables. The tap counts for one thread: it is taken out. */
+/* The other VM, with tables. The tap counts for one thread: it is taken out. */
 static int make_guest(struct parallel_fixture *f)
 {
 	int err = ept_guest_init(&f->guest, f->truth.nr_pages,
@@ -331,7 +312,9 @@ static int make(struct parallel_fixture *f, uint64_t seed)
 	f->head.answer = f->truth.nr_dirty;
 	f->head.repeatable = f->truth.nr_dirty == 0;
 	f->head.check_once = f->truth.nr_dirty >= CHECK_ONCE_PAGES;
-	return f->is->has_tables ? make_guest(f) : make_vm(f);
+	return f->is->has_tables
+		       ? make_guest(f)
+		       : marks_vm_create(f->truth.nr_pages, 0, &f->vm);
 }
 
 static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
