@@ -21,8 +21,6 @@
 
 enum {
 	PAUSE_PERMILLE = 5,
-	READ_PERMILLE = 150,
-	ELSEWHERE_PERMILLE = 500, /* of those */
 	/* A fault is served at once; what takes longer is a defect. */
 	MAX_EXITS = 1000000,
 	LPID = 1, /* without a gln_hpt_host there is one partition */
@@ -232,28 +230,6 @@ static int make_access(struct guest_cpu *cpu, uint64_t gpa, uint32_t access,
 	exit(stress_verdict(1));
 }
 
-/* As others do, a guest reads this page or another first, now and then. */
-static int store_inside(struct guest_cpu *cpu, const struct guest_slot *slot,
-			uint64_t page, unsigned int word, uint64_t value)
-{
-	const unsigned int shift = cpu->guest->page_shift;
-	const uint64_t in_page = word * sizeof(value);
-	uint64_t from = page;
-	uint64_t ignored;
-	int err = 0;
-
-	if (stress_chance(&cpu->random, READ_PERMILLE)) {
-		if (stress_chance(&cpu->random, ELSEWHERE_PERMILLE))
-			from = stress_below(&cpu->random, slot->nr_pages);
-		err = make_access(cpu, ((slot->base + from) << shift) + in_page,
-				  GLN_ACCESS_READ, &ignored);
-	}
-	if (err)
-		return err;
-	return make_access(cpu, ((slot->base + page) << shift) + in_page,
-			   GLN_ACCESS_WRITE, &value);
-}
-
 /* A thread that stores without having entered comes in for it. */
 static int store_hpt(struct guest_cpu *cpu, const struct guest_slot *slot,
 		     uint64_t page, unsigned int word, uint64_t value)
@@ -263,7 +239,7 @@ static int store_hpt(struct guest_cpu *cpu, const struct guest_slot *slot,
 
 	if (!was_inside)
 		enter(cpu);
-	err = store_inside(cpu, slot, page, word, value);
+	err = stress_model_store(cpu, slot, page, word, value);
 	if (!was_inside)
 		leave(cpu);
 	return err;
@@ -286,7 +262,7 @@ static int store_hpt(struct guest_cpu *cpu, const struct guest_slot *slot,
 			},                                                  \
 		.open = open_hpt, .close = close_hpt, .vm_made = allocate,  \
 		.cpu_init = init_cpu, .cpu_fini = fini_cpu, .enter = enter, \
-		.leave = leave, .store = store_hpt,                         \
+		.leave = leave, .access = make_access, .store = store_hpt,  \
 	}
 
 /* Orders: too small for the guest, so that groups fill up, or large enough. */

@@ -42,6 +42,7 @@ struct stress_model_params {
  * @model:	for modelled MMUs; else page_shift is 0.
  * @vm_made:	NULL, or called when the VM is there and has nothing yet.
  * @cpu_init, @cpu_fini, @enter, @leave: NULL where there is nothing to do.
+ * @access:	of modelled MMUs: 0 when it came to an end, or as @store.
  */
 struct machine {
 	const char *name;
@@ -54,12 +55,18 @@ struct machine {
 	void (*cpu_fini)(struct guest_cpu *cpu);
 	void (*enter)(struct guest_cpu *cpu);
 	void (*leave)(struct guest_cpu *cpu);
+	int (*access)(struct guest_cpu *cpu, uint64_t gpa, uint32_t access,
+		      uint64_t *value);
 	int (*store)(struct guest_cpu *cpu, const struct guest_slot *slot,
 		     uint64_t page, unsigned int word, uint64_t value);
 };
 
 /** stress_model() - the modelled machine of this name, or NULL. */
 const struct machine *stress_model(const char *name);
+
+/** stress_model_store() - a machine's @store, by its @access. */
+int stress_model_store(struct guest_cpu *cpu, const struct guest_slot *slot,
+		       uint64_t page, unsigned int word, uint64_t value);
 
 /** stress_model_names() - print them all to standard error. */
 void stress_model_names(void);

@@ -267,9 +267,10 @@ static int make_access(struct guest_cpu *cpu, uint64_t gpa, uint32_t access,
  * Now and then the guest reads a page first, this one or another: a TLB then
  * has what others change.
  */
-static int store_modelled(struct guest_cpu *cpu, const struct guest_slot *slot,
-			  uint64_t page, unsigned int word, uint64_t value)
+int stress_model_store(struct guest_cpu *cpu, const struct guest_slot *slot,
+		       uint64_t page, unsigned int word, uint64_t value)
 {
+	const struct machine *const machine = cpu->guest->machine;
 	const unsigned int shift = cpu->guest->page_shift;
 	const uint64_t in_page = word * sizeof(value);
 	uint64_t from = page;
@@ -279,19 +280,20 @@ static int store_modelled(struct guest_cpu *cpu, const struct guest_slot *slot,
 	if (stress_chance(&cpu->random, READ_PERMILLE)) {
 		if (stress_chance(&cpu->random, ELSEWHERE_PERMILLE))
 			from = stress_below(&cpu->random, slot->nr_pages);
-		err = make_access(cpu, ((slot->base + from) << shift) + in_page,
-				  GLN_ACCESS_READ, &ignored);
+		err = machine->access(cpu,
+				      ((slot->base + from) << shift) + in_page,
+				      GLN_ACCESS_READ, &ignored);
 	}
 	if (err)
 		return err;
-	return make_access(cpu, ((slot->base + page) << shift) + in_page,
-			   GLN_ACCESS_WRITE, &value);
+	return machine->access(cpu, ((slot->base + page) << shift) + in_page,
+			       GLN_ACCESS_WRITE, &value);
 }
 
 #define MODEL                                                              \
 	.open = open_model, .close = close_model, .vm_made = enable_rings, \
 	.cpu_init = init_cpu, .cpu_fini = fini_cpu, .leave = leave,        \
-	.store = store_modelled
+	.access = make_access, .store = stress_model_store
 
 #define EPT(words, nr_levels, ...)                           \
 	{                                                    \
