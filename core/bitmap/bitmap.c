@@ -250,10 +250,7 @@ void glni_snapshot_reset(struct snapshot *snap)
 	memset(snap->taken, 0, bitmap_summary_bytes(snap->nr_pages));
 }
 
-enum {
-	SPAN_LINES = 512, /* 32 KiB are gone through at once: they fit in L1 */
-	BATCH_SPANS = 32, /* cache misses worth overlapping */
-};
+enum { SPAN_LINES = 512 }; /* 32 KiB are gone through at once: they fit in L1 */
 
 uint64_t glni_snapshot_span(const struct snapshot *snap, uint64_t line)
 {
@@ -275,119 +272,83 @@ uint64_t glni_snapshot_span(const struct snapshot *snap, uint64_t line)
 	return gln_min(next, end) - line;
 }
 
-/** struct span - adjacent lines of a snapshot that hold something. */
-struct span {
-	uint64_t line;
-	uint64_t nr_lines;
+enum {
+	/*
+	 * A kernel fetches spans ahead within one batch, and starts anew with
+	 * the next: as many as that does not count, for 3 KiB of stack.
+	 */
+	BATCH_SPANS = 128,
+	/* Bits that are looked for together, found or not. */
+	STRIDE = 4,
 };
+_Static_assert(GLN_WORD_BITS % STRIDE == 0, "a word's last stride has room");
 
-/** struct batch - spans found and being fetched, to be gone through next. */
+/** struct batch - spans, and room for those of a summary word more. */
 struct batch {
-	unsigned int nr;
-	struct span spans[BATCH_SPANS];
+	size_t nr;
+	struct span spans[BATCH_SPANS + GLN_WORD_BITS];
 };
-
-/** struct finder - @lines of summary word @group are in no batch yet. */
-struct finder {
-	const struct snapshot *snap;
-	uint64_t group;
-	uint64_t nr_groups;
-	uint64_t lines;
-};
-
-static void add_span(struct finder *finder, struct batch *batch,
-		     unsigned int first, unsigned int nr_lines)
-{
-	const uint64_t line = finder->group << GLN_WORD_SHIFT | first;
-
-	gln_fetch_to_write(&finder->snap->words[line << LINE_WORD_SHIFT]);
-	batch->spans[batch->nr++] = (struct span){line, nr_lines};
-}
-
-/* Move on to the next summary word that is not 0. False at the end. */
-static bool next_group(struct finder *finder)
-{
-	while (!finder->lines && ++finder->group < finder->nr_groups)
-		finder->lines = finder->snap->taken[finder->group];
-
-	return finder->lines != 0;
-}
 
 /*
- * Fill a batch. The lines of a full summary word are one span; others are one
- * each, also where two touch: to find out costs more than it saves.
+ * Add the @lines of the summary word over @words, some at least. Its lines are
+ * one span if it is full; others are one each, also where two touch: to find
+ * out costs more than it saves.
+ *
+ * In strides, the last of which may write spans past the end: how many lines a
+ * word has, which the CPU cannot foresee, is asked once for each stride.
  */
-static void fill(struct finder *finder, struct batch *batch)
+static void add_lines(struct batch *batch, uint64_t *words, uint64_t lines)
 {
-	batch->nr = 0;
-	while (batch->nr < BATCH_SPANS && next_group(finder)) {
-		uint64_t lines = finder->lines;
+	const uint64_t top = UINT64_C(1) << (GLN_WORD_BITS - 1);
+	struct span *to = &batch->spans[batch->nr];
 
-		if (lines == UINT64_MAX) {
-			add_span(finder, batch, 0, GLN_WORD_BITS);
-			lines = 0;
+	if (lines == UINT64_MAX) {
+		*to = (struct span){words, GLN_WORD_BITS};
+		batch->nr++;
+		return;
+	}
+
+	batch->nr += gln_popcount64(lines);
+	for (; lines; to += STRIDE) {
+		for (unsigned int i = 0; i < STRIDE; i++) {
+			const unsigned int line = gln_ctz64(lines | top);
+
+			to[i] = (struct span){&words[line << LINE_WORD_SHIFT],
+					      1};
+			lines &= lines - 1;
 		}
-		for (; lines && batch->nr < BATCH_SPANS; lines &= lines - 1)
-			add_span(finder, batch, gln_ctz64(lines), 1);
-		finder->lines = lines;
 	}
 }
 
-typedef uint64_t (*span_fn)(uint64_t *words, uint64_t nr_lines,
-			    const struct scan_kernel *kernel);
-
-static uint64_t count_span(uint64_t *words, uint64_t nr_lines,
-			   const struct scan_kernel *kernel)
+/* Fill a batch from summary word @group on. Returns the next one's. */
+static uint64_t fill(struct batch *batch, const struct snapshot *snap,
+		     uint64_t group)
 {
-	return kernel->count(words, nr_lines);
+	const uint64_t nr_groups = bitmap_nr_summary_words(snap->nr_pages);
+
+	batch->nr = 0;
+	for (; group < nr_groups && batch->nr < BATCH_SPANS; group++)
+		if (snap->taken[group])
+			add_lines(batch,
+				  &snap->words[group << (LINE_WORD_SHIFT +
+							 GLN_WORD_SHIFT)],
+				  snap->taken[group]);
+
+	return group;
 }
 
-static uint64_t drain_span(uint64_t *words, uint64_t nr_lines,
-			   const struct scan_kernel *kernel)
+typedef uint64_t (*spans_fn)(const struct span *spans, size_t nr_spans);
+
+/* The sum of @visit over all spans. */
+static uint64_t sum_spans(const struct snapshot *snap, spans_fn visit)
 {
-	return kernel->drain(words, nr_lines);
-}
+	struct batch batch;
+	uint64_t group = 0, sum = 0;
 
-static uint64_t sum_batch(const struct snapshot *snap,
-			  const struct batch *batch, span_fn visit,
-			  const struct scan_kernel *kernel)
-{
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < batch->nr; i++) {
-		const struct span *const span = &batch->spans[i];
-
-		sum += visit(&snap->words[span->line << LINE_WORD_SHIFT],
-			     span->nr_lines, kernel);
-	}
-
-	return sum;
-}
-
-/*
- * The sum of @visit over all spans. Where little is dirty each is a cache miss:
- * while one batch is gone through, the next one is on its way.
- */
-static uint64_t sum_spans(const struct snapshot *snap, span_fn visit,
-			  const struct scan_kernel *kernel)
-{
-	struct finder finder = {
-		.snap = snap,
-		.nr_groups = bitmap_nr_summary_words(snap->nr_pages),
-		.lines = snap->taken[0],
-	};
-	struct batch batches[2];
-	unsigned int now = 0;
-	uint64_t sum = 0;
-
-	fill(&finder, &batches[now]);
-	while (batches[now].nr) {
-		const struct batch *const batch = &batches[now];
-
-		now = !now;
-		fill(&finder, &batches[now]);
-		sum += sum_batch(snap, batch, visit, kernel);
-	}
+	do {
+		group = fill(&batch, snap, group);
+		sum += visit(batch.spans, batch.nr);
+	} while (batch.nr);
 
 	return sum;
 }
@@ -395,13 +356,13 @@ static uint64_t sum_spans(const struct snapshot *snap, span_fn visit,
 uint64_t glni_snapshot_count(const struct snapshot *snap,
 			     const struct scan_kernel *kernel)
 {
-	return sum_spans(snap, count_span, kernel);
+	return sum_spans(snap, kernel->count);
 }
 
 uint64_t glni_snapshot_drain_words(const struct snapshot *snap,
 				   const struct scan_kernel *kernel)
 {
-	return sum_spans(snap, drain_span, kernel);
+	return sum_spans(snap, kernel->drain);
 }
 
 uint64_t glni_snapshot_drain(struct snapshot *snap,

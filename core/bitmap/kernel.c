@@ -18,14 +18,31 @@ static uint64_t take_lines_scalar(struct bitmap *bm, struct snapshot *snap,
 	return take_lines(bm, snap, group, take, look_at_words, gln_popcount64);
 }
 
-static uint64_t count_scalar(const uint64_t *words, uint64_t nr_lines)
+static inline void count_line(uint64_t *line, void *sum)
 {
-	return count_lines(words, nr_lines, gln_popcount64);
+	add_line(line, sum, gln_popcount64);
 }
 
-static uint64_t drain_scalar(uint64_t *words, uint64_t nr_lines)
+static inline void drain_line(uint64_t *line, void *sum)
 {
-	return drain_lines(words, nr_lines, gln_popcount64);
+	count_line(line, sum);
+	clear_line(line);
+}
+
+static uint64_t count_scalar(const struct span *spans, size_t nr_spans)
+{
+	uint64_t sum = 0;
+
+	each_line(spans, nr_spans, count_line, &sum);
+	return sum;
+}
+
+static uint64_t drain_scalar(const struct span *spans, size_t nr_spans)
+{
+	uint64_t sum = 0;
+
+	each_line(spans, nr_spans, drain_line, &sum);
+	return sum;
 }
 
 static uint64_t ones_scalar(const uint64_t *words, uint64_t nr_words)

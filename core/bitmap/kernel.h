@@ -43,13 +43,19 @@ struct line_take {
 	uint64_t nr_atomics;
 };
 
+/** struct span - adjacent lines of a snapshot that hold something. */
+struct span {
+	uint64_t *words;
+	uint64_t nr_lines;
+};
+
 /**
  * struct scan_kernel - one way to do them.
  *
  * @take_lines:	take the words of those lines of the summary word @group that
  *		are in @take, all of them within the bitmap. Returns pages
  *		taken.
- * @count:	bits set in @nr_lines lines of a snapshot.
+ * @count:	bits set in @nr_spans spans.
  * @drain:	the same, and clear them.
  * @ones:	how many of the first words of a snapshot are all ones, up to
  *		@nr_words: a long run, at the speed of memory.
@@ -59,8 +65,8 @@ struct scan_kernel {
 	bool (*is_usable)(void);
 	uint64_t (*take_lines)(struct bitmap *bm, struct snapshot *snap,
 			       uint64_t group, struct line_take *take);
-	uint64_t (*count)(const uint64_t *words, uint64_t nr_lines);
-	uint64_t (*drain)(uint64_t *words, uint64_t nr_lines);
+	uint64_t (*count)(const struct span *spans, size_t nr_spans);
+	uint64_t (*drain)(const struct span *spans, size_t nr_spans);
 	uint64_t (*ones)(const uint64_t *words, uint64_t nr_words);
 };
 

@@ -45,32 +45,32 @@ static inline uint16x8_t line_counts(const uint64_t *line)
 	return vpaddlq_u8(vaddq_u8(low, high));
 }
 
-static inline uint64x2_t add_line(uint64x2_t sums, const uint64_t *line)
+static inline void count_line_neon(uint64_t *line, void *sums)
 {
-	return vpadalq_u32(sums, vpaddlq_u16(line_counts(line)));
+	uint64x2_t *const to = sums;
+
+	*to = vpadalq_u32(*to, vpaddlq_u16(line_counts(line)));
 }
 
-static uint64_t count_lines_neon(const uint64_t *words, uint64_t nr_lines)
+static inline void drain_line_neon(uint64_t *line, void *sums)
+{
+	count_line_neon(line, sums);
+	clear_line(line);
+}
+
+static uint64_t count_spans_neon(const struct span *spans, size_t nr_spans)
 {
 	uint64x2_t sums = vdupq_n_u64(0);
 
-	for (uint64_t i = 0; i < nr_lines; i++)
-		sums = add_line(sums, &words[i << LINE_WORD_SHIFT]);
-
+	each_line(spans, nr_spans, count_line_neon, &sums);
 	return vaddvq_u64(sums);
 }
 
-static uint64_t drain_lines_neon(uint64_t *words, uint64_t nr_lines)
+static uint64_t drain_spans_neon(const struct span *spans, size_t nr_spans)
 {
 	uint64x2_t sums = vdupq_n_u64(0);
 
-	for (uint64_t i = 0; i < nr_lines; i++) {
-		uint64_t *const line = &words[i << LINE_WORD_SHIFT];
-
-		sums = add_line(sums, line);
-		__builtin_memset(line, 0, LINE_BYTES);
-	}
-
+	each_line(spans, nr_spans, drain_line_neon, &sums);
 	return vaddvq_u64(sums);
 }
 
@@ -100,8 +100,8 @@ const struct scan_kernel glni_kernel_neon = {
 	.name = "neon",
 	.is_usable = always_usable,
 	.take_lines = take_lines_neon,
-	.count = count_lines_neon,
-	.drain = drain_lines_neon,
+	.count = count_spans_neon,
+	.drain = drain_spans_neon,
 	.ones = ones_neon,
 };
 

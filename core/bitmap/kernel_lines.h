@@ -9,6 +9,7 @@
 #ifndef GLN_CORE_BITMAP_KERNEL_LINES_H
 #define GLN_CORE_BITMAP_KERNEL_LINES_H
 
+#include "core/base/memory.h"
 #include "core/bitmap/kernel.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -16,6 +17,8 @@
 enum {
 	LINE_BYTES = LINE_WORDS * GLN_WORD_BYTES,
 	ALL_WORDS = (1 << LINE_WORDS) - 1,
+	/* Spans on their way from memory: misses worth overlapping. */
+	FETCH_SPANS = 32,
 };
 
 /* Bits set in a word. */
@@ -135,31 +138,40 @@ ALWAYS_INLINE uint64_t take_lines(struct bitmap *bm, struct snapshot *snap,
 					count);
 }
 
-ALWAYS_INLINE uint64_t count_lines(const uint64_t *words, uint64_t nr_lines,
-				   count_fn count)
+/* Add the bits set in a line to *@sums, which is of the kernel's own type. */
+typedef void (*line_fn)(uint64_t *line, void *sums);
+
+ALWAYS_INLINE void add_line(const uint64_t *line, uint64_t *sum, count_fn count)
 {
-	uint64_t nr = 0;
-
-	for (uint64_t i = 0; i < nr_lines * LINE_WORDS; i++)
-		nr += count(words[i]);
-
-	return nr;
+	for (unsigned int i = 0; i < LINE_WORDS; i++)
+		*sum += count(line[i]);
 }
 
-/* A line is cleared while it is in L1, so that this is one pass, not two. */
-ALWAYS_INLINE uint64_t drain_lines(uint64_t *words, uint64_t nr_lines,
-				   count_fn count)
+/* It is in L1 by now: to count and to clear are one pass, not two. */
+ALWAYS_INLINE void clear_line(uint64_t *line)
 {
-	uint64_t nr = 0;
+	__builtin_memset(line, 0, LINE_BYTES);
+}
 
-	for (uint64_t i = 0; i < nr_lines; i++) {
-		uint64_t *const line = &words[i << LINE_WORD_SHIFT];
+/*
+ * Visit all lines of all spans. Where little is dirty each span is a line and a
+ * cache miss, and finding the next one is no work that could hide it.
+ */
+ALWAYS_INLINE void each_line(const struct span *spans, size_t nr_spans,
+			     line_fn visit, void *sums)
+{
+	for (size_t i = 0; i < gln_min(nr_spans, FETCH_SPANS); i++)
+		gln_fetch_to_write(spans[i].words);
+	for (size_t i = 0; i < nr_spans; i++) {
+		uint64_t *line = spans[i].words;
 
-		nr += count_lines(line, 1, count);
-		__builtin_memset(line, 0, LINE_BYTES);
+		if (i + FETCH_SPANS < nr_spans)
+			gln_fetch_to_write(spans[i + FETCH_SPANS].words);
+		for (uint64_t left = spans[i].nr_lines; left; left--) {
+			visit(line, sums);
+			line += LINE_WORDS;
+		}
 	}
-
-	return nr;
 }
 
 /* Words from @nr on that are all ones, one by one. */

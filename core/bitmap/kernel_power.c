@@ -59,27 +59,32 @@ static inline words_vector line_counts(const uint64_t *line)
 	return sums;
 }
 
-static uint64_t count_lines_vsx(const uint64_t *words, uint64_t nr_lines)
+static inline void count_line_vsx(uint64_t *line, void *sums)
+{
+	words_vector *const to = sums;
+
+	*to = vec_add(*to, line_counts(line));
+}
+
+static inline void drain_line_vsx(uint64_t *line, void *sums)
+{
+	count_line_vsx(line, sums);
+	clear_line(line);
+}
+
+static uint64_t count_spans_vsx(const struct span *spans, size_t nr_spans)
 {
 	words_vector sums = {0, 0};
 
-	for (uint64_t i = 0; i < nr_lines; i++)
-		sums = vec_add(sums, line_counts(&words[i << LINE_WORD_SHIFT]));
-
+	each_line(spans, nr_spans, count_line_vsx, &sums);
 	return sums[0] + sums[1];
 }
 
-static uint64_t drain_lines_vsx(uint64_t *words, uint64_t nr_lines)
+static uint64_t drain_spans_vsx(const struct span *spans, size_t nr_spans)
 {
 	words_vector sums = {0, 0};
 
-	for (uint64_t i = 0; i < nr_lines; i++) {
-		uint64_t *const line = &words[i << LINE_WORD_SHIFT];
-
-		sums = vec_add(sums, line_counts(line));
-		__builtin_memset(line, 0, LINE_BYTES);
-	}
-
+	each_line(spans, nr_spans, drain_line_vsx, &sums);
 	return sums[0] + sums[1];
 }
 
@@ -105,8 +110,8 @@ const struct scan_kernel glni_kernel_vsx = {
 	.name = "vsx",
 	.is_usable = always_usable,
 	.take_lines = take_lines_vsx,
-	.count = count_lines_vsx,
-	.drain = drain_lines_vsx,
+	.count = count_spans_vsx,
+	.drain = drain_spans_vsx,
 	.ones = ones_vsx,
 };
 

@@ -23,16 +23,33 @@ WITH_POPCNT static uint64_t take_lines_popcnt(struct bitmap *bm,
 	return take_lines(bm, snap, group, take, look_at_words, count_popcnt);
 }
 
-WITH_POPCNT static uint64_t count_lines_popcnt(const uint64_t *words,
-					       uint64_t nr_lines)
+WITH_POPCNT static inline void count_line_popcnt(uint64_t *line, void *sums)
 {
-	return count_lines(words, nr_lines, count_popcnt);
+	add_line(line, sums, count_popcnt);
 }
 
-WITH_POPCNT static uint64_t drain_lines_popcnt(uint64_t *words,
-					       uint64_t nr_lines)
+WITH_POPCNT static inline void drain_line_popcnt(uint64_t *line, void *sums)
 {
-	return drain_lines(words, nr_lines, count_popcnt);
+	count_line_popcnt(line, sums);
+	clear_line(line);
+}
+
+WITH_POPCNT static uint64_t count_spans_popcnt(const struct span *spans,
+					       size_t nr_spans)
+{
+	uint64_t sums = 0;
+
+	each_line(spans, nr_spans, count_line_popcnt, &sums);
+	return sums;
+}
+
+WITH_POPCNT static uint64_t drain_spans_popcnt(const struct span *spans,
+					       size_t nr_spans)
+{
+	uint64_t sums = 0;
+
+	each_line(spans, nr_spans, drain_line_popcnt, &sums);
+	return sums;
 }
 
 static uint64_t ones_popcnt(const uint64_t *words, uint64_t nr_words)
@@ -53,8 +70,8 @@ const struct scan_kernel glni_kernel_popcnt = {
 	.name = "popcnt",
 	.is_usable = has_popcnt,
 	.take_lines = take_lines_popcnt,
-	.count = count_lines_popcnt,
-	.drain = drain_lines_popcnt,
+	.count = count_spans_popcnt,
+	.drain = drain_spans_popcnt,
 	.ones = ones_popcnt,
 };
 
@@ -182,29 +199,34 @@ WITH_AVX2 static inline uint64_t sum_avx2(__m256i sums)
 	return sum[0] + sum[1] + sum[2] + sum[3];
 }
 
-WITH_AVX2 static uint64_t count_lines_avx2(const uint64_t *words,
-					   uint64_t nr_lines)
+WITH_AVX2 static inline void count_line_avx2(uint64_t *line, void *sums)
+{
+	__m256i *const to = sums;
+
+	*to = _mm256_add_epi64(*to, line_counts(line));
+}
+
+WITH_AVX2 static inline void drain_line_avx2(uint64_t *line, void *sums)
+{
+	count_line_avx2(line, sums);
+	clear_line(line);
+}
+
+WITH_AVX2 static uint64_t count_spans_avx2(const struct span *spans,
+					   size_t nr_spans)
 {
 	__m256i sums = _mm256_setzero_si256();
 
-	for (uint64_t i = 0; i < nr_lines; i++)
-		sums = _mm256_add_epi64(
-			sums, line_counts(&words[i << LINE_WORD_SHIFT]));
-
+	each_line(spans, nr_spans, count_line_avx2, &sums);
 	return sum_avx2(sums);
 }
 
-WITH_AVX2 static uint64_t drain_lines_avx2(uint64_t *words, uint64_t nr_lines)
+WITH_AVX2 static uint64_t drain_spans_avx2(const struct span *spans,
+					   size_t nr_spans)
 {
 	__m256i sums = _mm256_setzero_si256();
 
-	for (uint64_t i = 0; i < nr_lines; i++) {
-		uint64_t *const line = &words[i << LINE_WORD_SHIFT];
-
-		sums = _mm256_add_epi64(sums, line_counts(line));
-		__builtin_memset(line, 0, LINE_BYTES);
-	}
-
+	each_line(spans, nr_spans, drain_line_avx2, &sums);
 	return sum_avx2(sums);
 }
 
@@ -229,8 +251,8 @@ const struct scan_kernel glni_kernel_avx2 = {
 	.name = "avx2",
 	.is_usable = has_avx2,
 	.take_lines = take_lines_avx2,
-	.count = count_lines_avx2,
-	.drain = drain_lines_avx2,
+	.count = count_spans_avx2,
+	.drain = drain_spans_avx2,
 	.ones = ones_avx2,
 };
 
@@ -263,32 +285,34 @@ WITH_AVX512 static inline __m512i load_line(const uint64_t *line)
 	return _mm512_loadu_si512(line);
 }
 
-WITH_AVX512 static uint64_t count_lines_avx512(const uint64_t *words,
-					       uint64_t nr_lines)
+WITH_AVX512 static inline void count_line_avx512(uint64_t *line, void *sums)
+{
+	__m512i *const to = sums;
+
+	*to = _mm512_add_epi64(*to, _mm512_popcnt_epi64(load_line(line)));
+}
+
+WITH_AVX512 static inline void drain_line_avx512(uint64_t *line, void *sums)
+{
+	count_line_avx512(line, sums);
+	clear_line(line);
+}
+
+WITH_AVX512 static uint64_t count_spans_avx512(const struct span *spans,
+					       size_t nr_spans)
 {
 	__m512i sums = _mm512_setzero_si512();
 
-	for (uint64_t i = 0; i < nr_lines; i++)
-		sums = _mm512_add_epi64(
-			sums, _mm512_popcnt_epi64(
-				      load_line(&words[i << LINE_WORD_SHIFT])));
-
+	each_line(spans, nr_spans, count_line_avx512, &sums);
 	return (uint64_t)_mm512_reduce_add_epi64(sums);
 }
 
-WITH_AVX512 static uint64_t drain_lines_avx512(uint64_t *words,
-					       uint64_t nr_lines)
+WITH_AVX512 static uint64_t drain_spans_avx512(const struct span *spans,
+					       size_t nr_spans)
 {
 	__m512i sums = _mm512_setzero_si512();
 
-	for (uint64_t i = 0; i < nr_lines; i++) {
-		uint64_t *const line = &words[i << LINE_WORD_SHIFT];
-
-		sums = _mm512_add_epi64(sums,
-					_mm512_popcnt_epi64(load_line(line)));
-		_mm512_storeu_si512(line, _mm512_setzero_si512());
-	}
-
+	each_line(spans, nr_spans, drain_line_avx512, &sums);
 	return (uint64_t)_mm512_reduce_add_epi64(sums);
 }
 
@@ -309,8 +333,8 @@ const struct scan_kernel glni_kernel_avx512 = {
 	.name = "avx512",
 	.is_usable = has_avx512,
 	.take_lines = take_lines_avx512,
-	.count = count_lines_avx512,
-	.drain = drain_lines_avx512,
+	.count = count_spans_avx512,
+	.drain = drain_spans_avx512,
 	.ones = ones_avx512,
 };
 

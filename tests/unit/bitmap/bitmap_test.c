@@ -339,6 +339,28 @@ Test(bitmap, long_runs_of_taken_lines_are_counted_whole)
 	}
 }
 
+Test(bitmap, scattered_lines_are_counted_however_many_a_summary_word_has)
+{
+	/* More than are gone through at once, by 1 a word and by 64. */
+	enum { NR = 1200 * LINE_PAGES };
+
+	for (uint64_t nr_lines = 1; nr_lines <= GLN_WORD_BITS; nr_lines++) {
+		struct fixture f;
+
+		fixture_init(&f, NR, FENCE_BOTH);
+		for (uint64_t line = 0; line < NR / LINE_PAGES; line++) {
+			const uint64_t page = line * LINE_PAGES + line % 97;
+
+			if (line * 29 % GLN_WORD_BITS < nr_lines)
+				mark_range(&f, page, page + 1 + line % 5);
+		}
+		take_all(&f);
+		expect_drained(&f, glni_best_kernel(),
+			       test_pages_count(f.taken, 0, NR), nr_lines);
+		fixture_fini(&f);
+	}
+}
+
 Test(bitmap, dirty_lines_are_counted_up_to_enough)
 {
 	struct fixture f;

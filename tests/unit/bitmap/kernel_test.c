@@ -295,6 +295,25 @@ Test(kernel, loses_no_mark_that_is_made_while_it_looks)
 
 /* --- snapshots --- */
 
+/* Lines [1, 1 + nr_lines) as spans of a line and of more. Returns how many. */
+static size_t cut_spans(uint64_t *words, uint64_t nr_lines,
+			struct test_random *random, struct span *spans)
+{
+	uint64_t line = 1;
+	size_t nr = 0;
+
+	while (line <= nr_lines) {
+		const uint64_t left = nr_lines + 1 - line;
+		const uint64_t most = test_random_chance(random, 32) ? left : 1;
+
+		spans[nr].words = &words[line * LINE_WORDS];
+		spans[nr].nr_lines = test_random_between(random, 1, most);
+		line += spans[nr++].nr_lines;
+	}
+
+	return nr;
+}
+
 /* Count and drain lines [1, 1 + nr_lines) of a snapshot of NR_LINES. */
 static void expect_drained(const struct scan_kernel *kernel, uint64_t nr_lines,
 			   uint64_t seed)
@@ -304,6 +323,8 @@ static void expect_drained(const struct scan_kernel *kernel, uint64_t nr_lines,
 	const uint64_t first = LINE_WORDS, end = first + nr_lines * LINE_WORDS;
 	_Alignas(GLN_CACHE_LINE) uint64_t words[NR];
 	uint64_t before[NR], nr = 0;
+	struct span spans[NR_LINES];
+	size_t nr_spans;
 
 	for (uint64_t i = 0; i < NR; i++) {
 		words[i] = random_word(&random, seed % 9);
@@ -311,10 +332,11 @@ static void expect_drained(const struct scan_kernel *kernel, uint64_t nr_lines,
 		if (i >= first && i < end)
 			nr += gln_popcount64(words[i]);
 	}
-	require(kernel->count(&words[first], nr_lines) == nr &&
+	nr_spans = cut_spans(words, nr_lines, &random, spans);
+	require(kernel->count(spans, nr_spans) == nr &&
 			!memcmp(words, before, sizeof(words)),
 		"%s counts, seed %" PRIu64, kernel->name, seed);
-	require(kernel->drain(&words[first], nr_lines) == nr,
+	require(kernel->drain(spans, nr_spans) == nr,
 		"%s drains, seed %" PRIu64, kernel->name, seed);
 	for (uint64_t i = 0; i < NR; i++)
 		require(words[i] == (i >= first && i < end ? 0 : before[i]),
