@@ -67,8 +67,8 @@ static uint64_t sum_new(const struct gln_source *sources, size_t nr_sources)
 /* There are @nr_new pages in the harvest that it did not take. */
 static void note_merged(struct gln_harvest *harvest, uint64_t nr_new)
 {
-	/* A flip whose pages nobody has counted yet goes on without a count. */
-	if (harvest->is_empty || harvest->report.nr_pages)
+	/* Where nobody has counted yet, the report will count these too. */
+	if (harvest->report.nr_pages)
 		harvest->report.nr_pages += nr_new;
 	harvest->is_empty = false;
 	gln_harvest_rewind(harvest);
