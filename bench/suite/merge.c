@@ -5,6 +5,8 @@
  *
  *	glean		gln_dirty_merge_sources(): shifts what is misaligned,
  *			marks as a vCPU does, counts for each source
+ *	snapshot	gln_harvest_merge_sources(): the same, into a harvest
+ *			that was begun before, where nobody else marks
  *	or		the same bytes, OR of five words into a plain word;
  *			shifts nothing, counts nothing, nobody may mark
  *	fetch-or	the same, but words that are not 0 are marked: an atomic
@@ -65,6 +67,8 @@ static const struct kind {
  * @truth:	the pages that some source names.
  * @data:	the sources.
  * @live:	the rivals' marks.
+ * @vm:		into whose log is merged.
+ * @vm_harvested: that which @harvest, open from prepare to check, is of.
  */
 struct merge_fixture {
 	struct suite_fixture head;
@@ -76,6 +80,8 @@ struct merge_fixture {
 	struct gln_source sources[SOURCES];
 	uint64_t *live;
 	struct gln_vm *vm;
+	struct gln_vm *vm_harvested;
+	struct gln_harvest *harvest;
 };
 
 static struct merge_fixture *fixture_of(struct suite_fixture *head)
@@ -95,13 +101,44 @@ static size_t data_bytes(const struct merge_fixture *f)
 
 /* --- glean --- */
 
-static int begin(struct merge_fixture *f, struct gln_harvest **harvest)
+static int begin(struct gln_vm *vm, struct gln_harvest **harvest)
 {
 	const struct gln_harvest_params params = {
 		.struct_bytes = sizeof(params),
 	};
 
-	return gln_harvest_begin(f->vm, SLOT, &params, harvest);
+	return gln_harvest_begin(vm, SLOT, &params, harvest);
+}
+
+/* How many sources said anything. */
+static uint64_t count_said(const struct merge_fixture *f)
+{
+	uint64_t nr = 0;
+
+	for (unsigned int i = 0; i < SOURCES; i++)
+		nr += f->sources[i].nr_set != 0;
+	return nr;
+}
+
+/* Is in the harvest what the sources name, and was it counted so? */
+static int check_harvest(struct merge_fixture *f, struct gln_harvest *harvest)
+{
+	struct gln_range runs[RUNS];
+	uint64_t nr_new = 0;
+	int err = 0;
+	size_t nr;
+
+	truth_clear(&f->found);
+	while (!err && (nr = gln_harvest_next(harvest, runs, RUNS)))
+		for (size_t i = 0; i < nr; i++)
+			if (!truth_set_range(&f->found, runs[i]))
+				err = -EBADMSG;
+	for (unsigned int i = 0; i < SOURCES; i++)
+		nr_new += f->sources[i].nr_new;
+	if (!err && (!truth_same(&f->truth, &f->found) ||
+		     nr_new != (f->kind->is_old ? 0 : f->truth.nr_dirty)))
+		err = -EBADMSG;
+	return err;
 }
 
 static int glean_run(struct suite_fixture *head, uint64_t *answer)
@@ -110,9 +147,7 @@ static int glean_run(struct suite_fixture *head, uint64_t *answer)
 	const int err =
 		gln_dirty_merge_sources(f->vm, SLOT, f->sources, SOURCES);
 
-	*answer = 0;
-	for (unsigned int i = 0; i < SOURCES; i++)
-		*answer += f->sources[i].nr_set != 0;
+	*answer = count_said(f);
 	return err;
 }
 
@@ -121,7 +156,7 @@ static int glean_prepare(struct suite_fixture *head)
 	struct merge_fixture *f = fixture_of(head);
 	struct gln_harvest *harvest;
 	uint64_t answer;
-	int err = begin(f, &harvest);
+	int err = begin(f->vm, &harvest);
 
 	if (err)
 		return err;
@@ -133,24 +168,50 @@ static int glean_check(struct suite_fixture *head)
 {
 	struct merge_fixture *f = fixture_of(head);
 	struct gln_harvest *harvest;
-	struct gln_range runs[RUNS];
 	uint64_t answer;
-	size_t nr;
 	int err = glean_run(head, &answer);
 
 	if (!err)
-		err = begin(f, &harvest);
+		err = begin(f->vm, &harvest);
 	if (err)
 		return err;
-	truth_clear(&f->found);
-	while (!err && (nr = gln_harvest_next(harvest, runs, RUNS)))
-		for (size_t i = 0; i < nr; i++)
-			if (!truth_set_range(&f->found, runs[i]))
-				err = -EBADMSG;
+	err = check_harvest(f, harvest);
 	gln_harvest_commit(harvest);
-	if (!err && !truth_same(&f->truth, &f->found))
-		err = -EBADMSG;
 	return err;
+}
+
+static int snapshot_run(struct suite_fixture *head, uint64_t *answer)
+{
+	struct merge_fixture *f = fixture_of(head);
+	const int err =
+		gln_harvest_merge_sources(f->harvest, f->sources, SOURCES);
+
+	*answer = count_said(f);
+	return err;
+}
+
+static int snapshot_prepare(struct suite_fixture *head)
+{
+	struct merge_fixture *f = fixture_of(head);
+	uint64_t answer;
+	int err;
+
+	if (f->harvest)
+		gln_harvest_commit(f->harvest);
+	f->harvest = NULL;
+	err = begin(f->vm_harvested, &f->harvest);
+	if (err)
+		return err;
+	return f->kind->is_old ? snapshot_run(head, &answer) : 0;
+}
+
+static int snapshot_check(struct suite_fixture *head)
+{
+	uint64_t answer;
+	int err = snapshot_run(head, &answer);
+
+	return err ? err
+		   : check_harvest(fixture_of(head), fixture_of(head)->harvest);
 }
 
 /* --- the rivals: as if all were aligned --- */
@@ -306,6 +367,10 @@ static void teardown(struct suite_fixture *head)
 {
 	struct merge_fixture *f = fixture_of(head);
 
+	if (f->harvest)
+		gln_harvest_commit(f->harvest);
+	if (f->vm_harvested)
+		gln_vm_destroy(f->vm_harvested);
 	if (f->vm)
 		gln_vm_destroy(f->vm);
 	truth_fini(&f->truth);
@@ -365,7 +430,7 @@ static int make_sources(struct merge_fixture *f, unsigned int nr_aligned,
 	return 0;
 }
 
-static int make_vm(struct merge_fixture *f)
+static int make_vm(const struct merge_fixture *f, struct gln_vm **vm)
 {
 	const struct gln_vm_params vm_params = {
 		.struct_bytes = sizeof(vm_params),
@@ -376,12 +441,12 @@ static int make_vm(struct merge_fixture *f)
 		.id = SLOT,
 		.nr_pages = f->truth.nr_pages,
 	};
-	int err = gln_vm_create(&vm_params, &f->vm);
+	int err = gln_vm_create(&vm_params, vm);
 
 	if (!err)
-		err = gln_slot_add(f->vm, &slot_params);
+		err = gln_slot_add(*vm, &slot_params);
 	if (!err)
-		err = gln_log_enable(f->vm, SLOT, 0);
+		err = gln_log_enable(*vm, SLOT, 0);
 	return err;
 }
 
@@ -404,7 +469,9 @@ static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
 	if (!err)
 		err = make_sources(f, nr_aligned_of(index), seed);
 	if (!err)
-		err = make_vm(f);
+		err = make_vm(f, &f->vm);
+	if (!err)
+		err = make_vm(f, &f->vm_harvested);
 	if (err) {
 		teardown(&f->head);
 		return err;
@@ -418,6 +485,7 @@ static int setup(size_t index, uint64_t seed, struct suite_fixture **fixture)
 
 static const struct rival rivals[] = {
 	{"glean", glean_prepare, glean_run, glean_check},
+	{"snapshot", snapshot_prepare, snapshot_run, snapshot_check},
 	{"or", or_prepare, or_run, or_check},
 	{"fetch-or", or_prepare, fetch_or_run, fetch_or_check},
 };
@@ -428,7 +496,7 @@ const struct suite merge_suite = {
 	.counter = "sources",
 	.rivals = rivals,
 	.nr_rivals = sizeof(rivals) / sizeof(rivals[0]),
-	.baseline = 1,
+	.baseline = 2,
 	.nr_cases = NR_KINDS * NR_ALIGNED * NR_SIZES,
 	.nr_quick = NR_KINDS * NR_ALIGNED,
 	.name_case = name_case,

@@ -203,6 +203,26 @@ static uint64_t bits_in_range(uint64_t word, uint64_t first, uint64_t end)
 	return bitmap_valid_bits(end, word) & ~bitmap_valid_bits(first, word);
 }
 
+uint64_t glni_snapshot_add(struct snapshot *snap, uint64_t first,
+			   uint64_t count)
+{
+	const uint64_t end = first + count;
+	uint64_t nr_new = 0;
+
+	gln_assert(first <= snap->nr_pages && count <= snap->nr_pages - first);
+
+	for (uint64_t word = first >> GLN_WORD_SHIFT;
+	     word < bitmap_nr_words(end); word++) {
+		const uint64_t bits = bits_in_range(word, first, end);
+
+		snapshot_open_line(snap, word >> LINE_WORD_SHIFT);
+		nr_new += count_fresh(bits & ~snap->words[word]);
+		snap->words[word] |= bits;
+	}
+
+	return nr_new;
+}
+
 /*
  * Take what is left of pages [first, end) out of the snapshot; mark it again
  * in @bm, unless that is NULL.

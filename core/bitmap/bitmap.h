@@ -424,6 +424,26 @@ static inline uint64_t snapshot_word(const struct snapshot *snap, uint64_t word)
 	return snap->words[word];
 }
 
+/** snapshot_open_line() - have @line, of which nothing was taken, empty. */
+static inline void snapshot_open_line(struct snapshot *snap, uint64_t line)
+{
+	uint64_t *const taken = &snap->taken[line >> GLN_WORD_SHIFT];
+	const uint64_t bit = UINT64_C(1) << line % GLN_WORD_BITS;
+
+	if (*taken & bit)
+		return;
+	for (unsigned int i = 0; i < LINE_WORDS; i++)
+		snap->words[(line << LINE_WORD_SHIFT) + i] = 0;
+	*taken |= bit;
+}
+
+/**
+ * glni_snapshot_add() - pages [first, first + count), all of them below
+ * nr_pages, are in the snapshot. Returns how many were not.
+ */
+uint64_t glni_snapshot_add(struct snapshot *snap, uint64_t first,
+			   uint64_t count);
+
 /**
  * glni_snapshot_drop() - forget pages [first, end) of the snapshot.
  * glni_snapshot_put_back() - mark them again, then forget them.

@@ -20,7 +20,11 @@
  * when their turn comes.
  */
 #define GROUP_LINES 16U
+#define FULL_GROUP  ((1U << GROUP_LINES) - 1)
 #define GROUP_BYTES ((size_t)GROUP_LINES * LINE_BYTES)
+
+/* Lines that are merged at once: what all lanes say of them is on the stack. */
+#define BATCH_LINES 4U
 
 /*
  * Words of one line, as a vector or as many as the CPU needs for it. By pointer
@@ -60,86 +64,186 @@ ALWAYS_INLINE void load_line(line *words, const unsigned char *from,
 		swap_bytes(words);
 }
 
-/* What a lane says of the line whose words begin at @from. */
+/*
+ * What a lane says of the line whose words begin at @from. Stored when it is
+ * ready: the compiler must assume that a store changes what @from points to.
+ */
 ALWAYS_INLINE void shift_line(line *words, const struct merge_lane *lane,
 			      const unsigned char *from)
 {
 	const unsigned int shift = lane->shift % GLN_WORD_BITS;
-	line next;
+	line here, next;
 
-	load_line(words, from, lane->is_big);
-	if (!shift)
-		return;
-	load_line(&next, from + GLN_WORD_BYTES, lane->is_big);
-	*words = *words >> shift | next << (GLN_WORD_BITS - shift);
+	load_line(&here, from, lane->is_big);
+	if (shift) {
+		load_line(&next, from + GLN_WORD_BYTES, lane->is_big);
+		here = here >> shift | next << (GLN_WORD_BITS - shift);
+	}
+	*words = here;
 }
+
+/** struct lanes - those of a call. */
+struct lanes {
+	const struct merge_lane *lane;
+	unsigned int nr;
+};
+
+/**
+ * struct group - lines [@first, @first + @nr) of the bitmap, which lie under
+ * one word of the summary, and begin @skip bytes into each lane.
+ */
+struct group {
+	uint64_t first;
+	unsigned int nr;
+	size_t skip;
+};
 
 /*
  * Have the line that is a group further on fetched: the CPU's own prefetcher is
- * late, since each source is left alone for a while. A number, for the source
+ * late, since each source is left alone for a while. By number, for the source
  * may end before it.
  */
-ALWAYS_INLINE void fetch_next(const struct merge_lane *lanes,
-			      unsigned int nr_lanes, size_t skip)
+ALWAYS_INLINE void fetch_next(const unsigned char *from)
 {
-	for (unsigned int i = 0; i < nr_lanes; i++)
-		__builtin_prefetch((const void *)((uintptr_t)lanes[i].from +
-						  skip + GROUP_BYTES));
+	__builtin_prefetch((const void *)((uintptr_t)from + GROUP_BYTES));
 }
 
 /*
- * Does a lane say anything of the line that is @skip bytes in? No shifting, and
- * no byte order: bits of the line before and of the next may make it so.
+ * OR into each of @nr lines of @any what is where a lane has them, from @from
+ * on: no shifting, and no byte order. Bits of the line before and of the next
+ * may be among it.
  */
-ALWAYS_INLINE bool has_any(const struct merge_lane *lanes,
-			   unsigned int nr_lanes, size_t skip,
-			   const struct vectors *vectors)
+ALWAYS_INLINE void skim_lane(line *any, unsigned int nr,
+			     const struct merge_lane *lane,
+			     const unsigned char *from)
 {
-	line any = {0}, words;
+	line words;
 
-	for (unsigned int i = 0; i < nr_lanes; i++) {
-		const unsigned char *const from = lanes[i].from + skip;
-
+	for (unsigned int i = 0; i < nr; i++, from += LINE_BYTES) {
+		fetch_next(from);
 		load_line(&words, from, host_is_big());
-		any |= words;
-		if (!lanes[i].shift)
+		any[i] |= words;
+		if (!lane->shift)
 			continue;
 		load_line(&words, from + GLN_WORD_BYTES, host_is_big());
-		any |= words;
+		any[i] |= words;
 	}
-
-	return vectors->find(&any);
-}
-
-ALWAYS_INLINE void add_counts(uint64_t counts[LINE_WORDS], const line *bits,
-			      const struct vectors *vectors)
-{
-	line nr, sum;
-
-	vectors->count(&nr, bits);
-	__builtin_memcpy(&sum, counts, sizeof(sum));
-	sum += nr;
-	__builtin_memcpy(counts, &sum, sizeof(sum));
-}
-
-/* Count a lane's words, and take those that are new out of @clear. */
-ALWAYS_INLINE void count_line(struct merge_counts *counts, const line *words,
-			      line *clear, const struct vectors *vectors)
-{
-	const line fresh = *words & *clear;
-
-	add_counts(counts->nr_set, words, vectors);
-	add_counts(counts->nr_new, &fresh, vectors);
-	*clear &= ~*words;
 }
 
 /*
- * What is not marked in a line yet, now that the guest's bytes are written. In
- * one expression: a vector is slow to load where its words were just stored.
+ * Which of @nr lines, BATCH_LINES at most, does any lane say something of? Some
+ * of the answer may be wrong, where a lane is shifted.
  */
+ALWAYS_INLINE unsigned int skim_lines(const struct lanes *lanes, size_t skip,
+				      unsigned int nr,
+				      const struct vectors *vectors)
+{
+	line any[BATCH_LINES] = {{0}};
+	unsigned int busy = 0;
+
+	for (unsigned int i = 0; i < lanes->nr; i++)
+		skim_lane(any, nr, &lanes->lane[i], lanes->lane[i].from + skip);
+	for (unsigned int i = 0; i < nr; i++)
+		busy |= (unsigned int)(vectors->find(&any[i]) != 0) << i;
+
+	return busy;
+}
+
+/**
+ * struct batch - lines that are merged together: all sources are read first.
+ *
+ * @nr:		how many.
+ * @at:		which line of the group each is.
+ * @words:	what each lane says of it,
+ * @fresh:	and what of that is new.
+ */
+struct batch {
+	unsigned int nr;
+	unsigned char at[BATCH_LINES];
+	line words[MERGE_LANES][BATCH_LINES];
+	line fresh[BATCH_LINES];
+};
+
+/* Take the next lines out of @busy. */
+ALWAYS_INLINE unsigned int take_batch(struct batch *batch, unsigned int busy)
+{
+	for (batch->nr = 0; busy && batch->nr < BATCH_LINES; busy &= busy - 1)
+		batch->at[batch->nr++] = (unsigned char)gln_ctz64(busy);
+
+	return busy;
+}
+
+/*
+ * Read what one lane says of all lines, and count it. What comes next is
+ * fetched here once more, for groups that nobody skimmed: one line at a time,
+ * since a CPU has few places for lines on their way, and whoever waits for one
+ * of these waits for all before it.
+ */
+ALWAYS_INLINE void read_lane(struct batch *batch, const struct merge_lane *lane,
+			     line *words, const unsigned char *from,
+			     const struct vectors *vectors)
+{
+	const unsigned int nr_lines = batch->nr;
+	line here, nr, sum;
+
+	__builtin_memcpy(&sum, lane->counts->nr_set, sizeof(sum));
+	for (unsigned int i = 0; i < nr_lines; i++) {
+		fetch_next(from + (size_t)batch->at[i] * LINE_BYTES);
+		shift_line(&here, lane,
+			   from + (size_t)batch->at[i] * LINE_BYTES);
+		words[i] = here;
+		vectors->count(&nr, &here);
+		sum += nr;
+	}
+	__builtin_memcpy(lane->counts->nr_set, &sum, sizeof(sum));
+}
+
+/* What all lanes say of line @i. */
+ALWAYS_INLINE void join_lanes(line *any, const struct batch *batch,
+			      unsigned int i, unsigned int nr_lanes)
+{
+	line sum = batch->words[0][i];
+
+	for (unsigned int j = 1; j < nr_lanes; j++)
+		sum |= batch->words[j][i];
+	*any = sum;
+}
+
+/* Count what is new, for the first lane that names it. */
+ALWAYS_INLINE void count_new(const struct batch *batch,
+			     const struct lanes *lanes,
+			     const struct vectors *vectors)
+{
+	line left[BATCH_LINES], any = {0};
+
+	for (unsigned int i = 0; i < batch->nr; i++) {
+		left[i] = batch->fresh[i];
+		any |= left[i];
+	}
+	for (unsigned int j = 0; j < lanes->nr && vectors->find(&any); j++) {
+		uint64_t *const counts = lanes->lane[j].counts->nr_new;
+		line bits, nr, sum;
+
+		__builtin_memcpy(&sum, counts, sizeof(sum));
+		any = (line){0};
+		for (unsigned int i = 0; i < batch->nr; i++) {
+			bits = batch->words[j][i] & left[i];
+			left[i] ^= bits;
+			any |= left[i];
+			vectors->count(&nr, &bits);
+			sum += nr;
+		}
+		__builtin_memcpy(counts, &sum, sizeof(sum));
+	}
+}
+
+/* --- into the live bitmap --- */
+
+/* What is not marked in a line yet. */
 ALWAYS_INLINE void look_at_line(line *clear, struct bitmap *bm, uint64_t word)
 {
-	bitmap_written(bm);
+	/* At once: a vector is slow to load where its words were just stored.
+	 */
 	*clear = (line){
 		bitmap_look(bm, word, UINT64_MAX),
 		bitmap_look(bm, word + 1, UINT64_MAX),
@@ -152,99 +256,222 @@ ALWAYS_INLINE void look_at_line(line *clear, struct bitmap *bm, uint64_t word)
 	};
 }
 
-/* Mark what is new in a line. */
+/*
+ * Mark what is new in a line. An atomic OR a word: who sets one bit of it does
+ * so at any time, and who takes it too.
+ */
 ALWAYS_INLINE void mark_line(struct bitmap *bm, uint64_t word,
 			     const line *fresh, const struct vectors *vectors)
 {
 	unsigned int wanting = vectors->find(fresh);
 	uint64_t bits[LINE_WORDS];
 
-	if (wanting)
-		bitmap_to_mark(bm, word);
-	else if (bitmap_is_quick(bm))
+	if (!wanting)
 		return;
+	bitmap_to_mark(bm, word);
 	__builtin_memcpy(bits, fresh, sizeof(bits));
 	for (; wanting; wanting &= wanting - 1) {
 		const unsigned int i = gln_ctz64(wanting);
 
 		bitmap_set_bits(&bm->words[word + i], bits[i]);
 	}
-	bitmap_marked(bm, word);
-}
-
-/* Merge line @number of the bitmap, which is @skip bytes in. */
-ALWAYS_INLINE void merge_line(struct bitmap *bm, uint64_t number,
-			      const struct merge_lane *lanes,
-			      unsigned int nr_lanes, size_t skip,
-			      const struct vectors *vectors)
-{
-	const uint64_t word = number << LINE_WORD_SHIFT;
-	line words[MERGE_LANES], any = {0}, clear;
-
-	fetch_next(lanes, nr_lanes, skip);
-	for (unsigned int i = 0; i < nr_lanes; i++) {
-		shift_line(&words[i], &lanes[i], lanes[i].from + skip);
-		any |= words[i];
-	}
-	if (!vectors->find(&any))
-		return;
-
-	/* All sources were read: G1. */
-	look_at_line(&clear, bm, word);
-	any &= clear;
-	for (unsigned int i = 0; i < nr_lanes; i++)
-		count_line(lanes[i].counts, &words[i], &clear, vectors);
-	mark_line(bm, word, &any, vectors);
 }
 
 /*
- * Merge GROUP_LINES lines, or what is left of @lines, from the one that is
- * @skip lines in. The CPU's prefetcher does not see coming which lines of the
- * bitmap will be looked at, so they are fetched here, to be read: what is
- * marked already stays shared with those who mark.
+ * Mark what a batch says. Returns the lines of which anything was said, a bit
+ * each: what is above them is the caller's.
  */
-ALWAYS_INLINE void merge_group(struct bitmap *bm, struct merge_lines lines,
-			       uint64_t skip, const struct merge_lane *lanes,
-			       unsigned int nr_lanes,
-			       const struct vectors *vectors)
+ALWAYS_INLINE unsigned int mark_batch(struct batch *batch, struct bitmap *marks,
+				      uint64_t first, const struct lanes *lanes,
+				      const struct vectors *vectors)
 {
-	const uint64_t end = gln_min(lines.nr, skip + GROUP_LINES);
-	unsigned int busy = 0;
+	unsigned int said = 0;
+	line any;
 
-	for (uint64_t i = skip; i < end; i++) {
-		const uint64_t word = (lines.first + i) << LINE_WORD_SHIFT;
-
-		if (!has_any(lanes, nr_lanes, (size_t)i * LINE_BYTES,
-			     vectors)) {
-			fetch_next(lanes, nr_lanes, (size_t)i * LINE_BYTES);
+	/* All sources of these lines were read: G1. */
+	bitmap_written(marks);
+	for (unsigned int i = 0; i < batch->nr; i++) {
+		join_lanes(&any, batch, i, lanes->nr);
+		batch->fresh[i] = any;
+		if (!vectors->find(&any))
 			continue;
-		}
-		busy |= 1U << (i - skip);
-		__builtin_prefetch((const void *)&bm->words[word]);
+		said |= 1U << batch->at[i];
+		look_at_line(&any, marks,
+			     (first + batch->at[i]) << LINE_WORD_SHIFT);
+		batch->fresh[i] &= any;
 	}
-	for (; busy; busy &= busy - 1) {
-		const uint64_t i = skip + gln_ctz64(busy);
+	count_new(batch, lanes, vectors);
+	for (unsigned int i = 0; i < batch->nr; i++)
+		mark_line(marks, (first + batch->at[i]) << LINE_WORD_SHIFT,
+			  &batch->fresh[i], vectors);
 
-		merge_line(bm, lines.first + i, lanes, nr_lanes,
-			   (size_t)i * LINE_BYTES, vectors);
+	return said;
+}
+
+/* --- into a snapshot --- */
+
+/* The same there, where lines @taken hold something. */
+ALWAYS_INLINE unsigned int add_batch(struct batch *batch, uint64_t *words,
+				     uint64_t taken, const struct lanes *lanes,
+				     const struct vectors *vectors)
+{
+	unsigned int said = 0;
+
+	for (unsigned int i = 0; i < batch->nr; i++) {
+		uint64_t *const to =
+			&words[(size_t)batch->at[i] << LINE_WORD_SHIFT];
+		line any, old = {0};
+
+		join_lanes(&any, batch, i, lanes->nr);
+		batch->fresh[i] = any;
+		if (!vectors->find(&any))
+			continue;
+		said |= 1U << batch->at[i];
+		if (taken >> batch->at[i] & 1)
+			__builtin_memcpy(&old, to, sizeof(old));
+		batch->fresh[i] = any & ~old;
+		old |= any;
+		__builtin_memcpy(to, &old, sizeof(old));
+	}
+	count_new(batch, lanes, vectors);
+
+	return said;
+}
+
+/* --- groups --- */
+
+/*
+ * The CPU's prefetcher does not see coming which lines of the bitmap will be
+ * looked at, so they are fetched here; live ones to be read: what is marked
+ * already stays shared with those who mark.
+ */
+ALWAYS_INLINE void fetch_lines(const struct merge_to *to, uint64_t first,
+			       unsigned int lines)
+{
+	for (; lines; lines &= lines - 1) {
+		const uint64_t word = (first + gln_ctz64(lines))
+				      << LINE_WORD_SHIFT;
+
+		if (to->snap)
+			gln_fetch_to_write(&to->snap->words[word]);
+		else
+			__builtin_prefetch(
+				(const void *)&to->marks->words[word]);
 	}
 }
 
-ALWAYS_INLINE void merge_lines(struct bitmap *bm, struct merge_lines lines,
-			       const struct merge_lane *lanes,
-			       unsigned int nr_lanes,
+/* Which lines of a group does any lane say something of? */
+ALWAYS_INLINE unsigned int skim_group(const struct group *group,
+				      const struct lanes *lanes,
+				      const struct vectors *vectors)
+{
+	unsigned int busy = 0, i = 0;
+	size_t skip = group->skip;
+
+	/* A constant number of lines at a time is kept in registers. */
+	for (; i + BATCH_LINES <= group->nr; i += BATCH_LINES) {
+		busy |= skim_lines(lanes, skip, BATCH_LINES, vectors) << i;
+		skip += BATCH_LINES * (size_t)LINE_BYTES;
+	}
+	for (; i < group->nr; i++, skip += LINE_BYTES)
+		busy |= skim_lines(lanes, skip, 1, vectors) << i;
+
+	return busy;
+}
+
+/* All lines of a group, a bit each. */
+ALWAYS_INLINE unsigned int all_lines(const struct group *group)
+{
+	return (1U << group->nr) - 1;
+}
+
+/* Merge those lines of a group that are @busy. Returns which really are. */
+ALWAYS_INLINE unsigned int merge_group(const struct merge_to *to,
+				       const struct group *group,
+				       unsigned int busy,
+				       const struct lanes *lanes,
+				       const struct vectors *vectors)
+{
+	const uint64_t in_summary = group->first >> GLN_WORD_SHIFT;
+	const unsigned int at = group->first % GLN_WORD_BITS;
+	struct snapshot *const snap = to->snap;
+	unsigned int said = 0;
+	struct batch batch;
+
+	while (busy) {
+		busy = take_batch(&batch, busy);
+		for (unsigned int i = 0; i < lanes->nr; i++)
+			read_lane(&batch, &lanes->lane[i], batch.words[i],
+				  lanes->lane[i].from + group->skip, vectors);
+		if (snap)
+			said |= add_batch(
+				&batch,
+				&snap->words[group->first << LINE_WORD_SHIFT],
+				snap->taken[in_summary] >> at, lanes, vectors);
+		else
+			said |= mark_batch(&batch, to->marks, group->first,
+					   lanes, vectors);
+	}
+	if (!said)
+		return 0;
+	if (snap)
+		snap->taken[in_summary] |= (uint64_t)said << at;
+	else
+		bitmap_group_marked(to->marks, in_summary,
+				    (uint64_t)said << at);
+	return said;
+}
+
+/* The group behind @group, of those that are left of @lines; perhaps empty. */
+ALWAYS_INLINE struct group next_group(const struct group *group,
+				      struct merge_lines lines)
+{
+	const uint64_t first = group->first + group->nr;
+	const uint64_t left = lines.first + lines.nr - first;
+
+	return (struct group){
+		.first = first,
+		.nr = (unsigned int)gln_min(left,
+					    GROUP_LINES - first % GROUP_LINES),
+		.skip = group->skip + (size_t)group->nr * LINE_BYTES,
+	};
+}
+
+/*
+ * Before a group is merged the next one is skimmed, so that what it needs of
+ * the bitmap is on its way. Not behind a group of which every line was busy:
+ * there the next is taken for such a one too.
+ */
+ALWAYS_INLINE void merge_lines(const struct merge_to *to,
+			       struct merge_lines lines,
+			       const struct lanes *lanes,
 			       const struct vectors *vectors)
 {
-	for (uint64_t skip = 0; skip < lines.nr; skip += GROUP_LINES)
-		merge_group(bm, lines, skip, lanes, nr_lanes, vectors);
+	struct group next = {.first = lines.first};
+	unsigned int said = 0, next_busy = 0;
+
+	do {
+		const struct group group = next;
+		const unsigned int busy = next_busy;
+		const bool is_dense = said == FULL_GROUP;
+
+		next = next_group(&group, lines);
+		next_busy = is_dense ? all_lines(&next)
+				     : skim_group(&next, lanes, vectors);
+		fetch_lines(to, next.first, next_busy);
+		said = merge_group(to, &group, busy, lanes, vectors);
+	} while (next.nr);
 }
 
 /* --- kernels --- */
 
 static inline void count_scalar(line *to, const line *from)
 {
+	line nr = {0};
+
 	for (unsigned int i = 0; i < LINE_WORDS; i++)
-		(*to)[i] = gln_popcount64((*from)[i]);
+		nr[i] = gln_popcount64((*from)[i]);
+	*to = nr;
 }
 
 static inline unsigned int find_scalar(const line *from)
@@ -258,12 +485,14 @@ static inline unsigned int find_scalar(const line *from)
 	return found;
 }
 
-static void merge_scalar(struct bitmap *bm, struct merge_lines lines,
+static void merge_scalar(const struct merge_to *to, struct merge_lines lines,
 			 const struct merge_lane *lanes, unsigned int nr_lanes)
 {
 	static const struct vectors vectors = {count_scalar, find_scalar};
 
-	merge_lines(bm, lines, lanes, nr_lanes, &vectors);
+	const struct lanes all = {lanes, nr_lanes};
+
+	merge_lines(to, lines, &all, &vectors);
 }
 
 #if KERNEL_X86
@@ -271,17 +500,23 @@ static void merge_scalar(struct bitmap *bm, struct merge_lines lines,
 
 POPCNT static inline void count_popcnt(line *to, const line *from)
 {
+	line nr = {0};
+
 	for (unsigned int i = 0; i < LINE_WORDS; i++)
-		(*to)[i] = (uint64_t)__builtin_popcountll((*from)[i]);
+		nr[i] = (uint64_t)__builtin_popcountll((*from)[i]);
+	*to = nr;
 }
 
-POPCNT static void merge_popcnt(struct bitmap *bm, struct merge_lines lines,
+POPCNT static void merge_popcnt(const struct merge_to *to,
+				struct merge_lines lines,
 				const struct merge_lane *lanes,
 				unsigned int nr_lanes)
 {
 	static const struct vectors vectors = {count_popcnt, find_scalar};
 
-	merge_lines(bm, lines, lanes, nr_lanes, &vectors);
+	const struct lanes all = {lanes, nr_lanes};
+
+	merge_lines(to, lines, &all, &vectors);
 }
 
 #endif
@@ -304,13 +539,15 @@ AVX2 static inline unsigned int find_avx2(const line *from)
 			      _mm256_movemask_pd(high) << LINE_WORDS / 2);
 }
 
-AVX2 static void merge_avx2(struct bitmap *bm, struct merge_lines lines,
+AVX2 static void merge_avx2(const struct merge_to *to, struct merge_lines lines,
 			    const struct merge_lane *lanes,
 			    unsigned int nr_lanes)
 {
 	static const struct vectors vectors = {count_popcnt, find_avx2};
 
-	merge_lines(bm, lines, lanes, nr_lanes, &vectors);
+	const struct lanes all = {lanes, nr_lanes};
+
+	merge_lines(to, lines, &all, &vectors);
 }
 
 /* Here a line is one vector, whose words one instruction counts. */
@@ -324,13 +561,16 @@ AVX512 static inline unsigned int find_avx512(const line *from)
 	return _mm512_test_epi64_mask((__m512i)*from, (__m512i)*from);
 }
 
-AVX512 static void merge_avx512(struct bitmap *bm, struct merge_lines lines,
+AVX512 static void merge_avx512(const struct merge_to *to,
+				struct merge_lines lines,
 				const struct merge_lane *lanes,
 				unsigned int nr_lanes)
 {
 	static const struct vectors vectors = {count_avx512, find_avx512};
 
-	merge_lines(bm, lines, lanes, nr_lanes, &vectors);
+	const struct lanes all = {lanes, nr_lanes};
+
+	merge_lines(to, lines, &all, &vectors);
 }
 
 #endif

@@ -76,10 +76,21 @@ struct merge_lines {
 };
 
 /**
+ * struct merge_to - where marks go.
+ *
+ * @marks:	the live ones, where others mark at the same time.
+ * @snap:	if not NULL, there and not to @marks: the caller's own.
+ */
+struct merge_to {
+	struct bitmap *marks;
+	struct snapshot *snap;
+};
+
+/**
  * merge_fn - mark what @nr_lanes lanes, MERGE_LANES at most, say of @lines.
  * They name no page past the end of the bitmap.
  */
-typedef void (*merge_fn)(struct bitmap *bm, struct merge_lines lines,
+typedef void (*merge_fn)(const struct merge_to *to, struct merge_lines lines,
 			 const struct merge_lane *lanes, unsigned int nr_lanes);
 
 /** glni_merge_kernel() - to merge with what @kernel scans with. */

@@ -171,21 +171,13 @@ static uint64_t put_back_summary(struct bitmap *bm, struct snapshot *snap,
 uint64_t glni_bitmap_take_bits(struct bitmap *bm, struct snapshot *snap,
 			       uint64_t word, uint64_t bits)
 {
-	const uint64_t line = word >> LINE_WORD_SHIFT;
-	const uint64_t line_bit = UINT64_C(1) << line % GLN_WORD_BITS;
-	uint64_t *const taken = &snap->taken[line >> GLN_WORD_SHIFT];
-
 	/* sync take.5 (acq_rel) <- mark.3, mark.6: as take.3, for some of a
 	 * word. */
 	bits &= gln_fetch_and_acq_rel(&bm->words[word], ~bits);
 	if (!bits)
 		return 0;
 
-	if (!(*taken & line_bit)) {
-		for (unsigned int i = 0; i < LINE_WORDS; i++)
-			snap->words[(line << LINE_WORD_SHIFT) + i] = 0;
-		*taken |= line_bit;
-	}
+	snapshot_open_line(snap, word >> LINE_WORD_SHIFT);
 	gln_assert(!(snap->words[word] & bits));
 	snap->words[word] |= bits;
 

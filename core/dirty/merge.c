@@ -62,7 +62,7 @@ struct made {
  */
 struct pass {
 	const struct merge *merge;
-	struct bitmap *marks;
+	struct merge_to to;
 	merge_fn merge_lines;
 	gln_gfn base;
 	uint64_t weight;
@@ -207,7 +207,7 @@ static void merge_span(struct pass *pass, struct merge_lines span)
 		nr += find_lane(pass, &pass->views[i], span, &made[nr],
 				&lanes[nr]);
 	if (nr)
-		pass->merge_lines(pass->marks, span, lanes, nr);
+		pass->merge_lines(&pass->to, span, lanes, nr);
 }
 
 /* Lines of a source, as the bitmap has them, that stand for one of its. */
@@ -224,7 +224,7 @@ static void open_view(struct pass *pass, struct gln_source *from)
 
 	*view = (struct view){.from = from};
 	glni_source_init(&view->source, from, pass->merge->page_shift,
-			 pass->base, pass->marks->nr_pages);
+			 pass->base, pass->to.marks->nr_pages);
 	view->first = view->source.page / LINE_PAGES;
 	view->end = gln_div_up(view->source.end, LINE_PAGES);
 	find_there(view, pass->base);
@@ -261,7 +261,7 @@ static void merge_views(struct merge *merge, const struct slot *slot,
 {
 	struct pass pass = {
 		.merge = merge,
-		.marks = marks,
+		.to = {.marks = marks, .snap = merge->snap},
 		.merge_lines = glni_merge_kernel(marks->kernel),
 		.base = slot->face.base,
 		.weight = 1,
@@ -306,6 +306,17 @@ static struct gln_range cut_entry(struct merge *merge, gln_gfn base,
 	return (struct gln_range){.first = pages.first, .count = most};
 }
 
+/* Mark pages, some at least. Returns how many are new. */
+static uint64_t mark_pages(const struct merge *merge, struct bitmap *marks,
+			   struct gln_range pages)
+{
+	if (merge->snap)
+		return glni_snapshot_add(merge->snap, pages.first, pages.count);
+	return pages.count == 1 ? bitmap_mark(marks, pages.first)
+				: glni_bitmap_mark_range(marks, pages.first,
+							 pages.count);
+}
+
 /* Mark some pages of one entry, as many as the budget has. */
 static void merge_entry(struct merge *merge, gln_gfn base, struct bitmap *marks,
 			struct gln_range pages, struct gln_source *from)
@@ -314,11 +325,8 @@ static void merge_entry(struct merge *merge, gln_gfn base, struct bitmap *marks,
 	const uint64_t nr_lines = gln_div_up(some.count, LINE_PAGES);
 
 	from->nr_set += some.count;
-	if (some.count == 1)
-		from->nr_new += bitmap_mark(marks, some.first);
-	else if (some.count)
-		from->nr_new +=
-			glni_bitmap_mark_range(marks, some.first, some.count);
+	if (some.count)
+		from->nr_new += mark_pages(merge, marks, some);
 	merge->budget -= gln_min(merge->budget, gln_max(nr_lines, ENTRY_LINES));
 }
 
@@ -330,6 +338,15 @@ static void merge_rest(struct merge *merge, const struct slot *slot,
 
 	pages.first -= slot->face.base;
 	merge_entry(merge, slot->face.base, marks, pages, from);
+}
+
+static void fetch_word(const struct merge *merge, const struct bitmap *marks,
+		       uint64_t word)
+{
+	if (merge->snap)
+		gln_fetch_to_write(&merge->snap->words[word]);
+	else
+		gln_fetch_to_write(&marks->words[word]);
 }
 
 /* Some entries: read all, have their words fetched, mark. */
@@ -344,9 +361,8 @@ static void merge_entries(struct merge *merge, const struct slot *slot,
 		pages[i] = glni_source_entry(source, merge->entry + i,
 					     slot->face.base, marks->nr_pages);
 		if (pages[i].count)
-			__builtin_prefetch(
-				&marks->words[pages[i].first >> GLN_WORD_SHIFT],
-				1);
+			fetch_word(merge, marks,
+				   pages[i].first >> GLN_WORD_SHIFT);
 	}
 	for (unsigned int i = 0; i < nr && merge->budget; i++) {
 		merge->entry++;

@@ -9,9 +9,10 @@
 #include "core/slot/slot.h"
 
 /**
- * struct merge - a merge under way. The caller sets the first three.
+ * struct merge - a merge under way. The caller sets the first four.
  *
  * @page_shift:	the VM's.
+ * @snap:	NULL; or of an open harvest: to merge there, not into the log.
  * @budget:	lines that are left to this read-side section.
  * @is_started:	counts are the sources' own, not what the caller left there.
  * @in_lists:	all bitmaps and bytes are merged.
@@ -26,6 +27,7 @@ struct merge {
 	struct gln_source *sources;
 	size_t nr_sources;
 	unsigned int page_shift;
+	struct snapshot *snap;
 	uint64_t budget;
 	bool is_started;
 	bool in_lists;

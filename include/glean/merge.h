@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * merge.h - mark what several other logs of a slot say, in one pass.
+ * merge.h - mark what several other logs of a slot say, in one pass; or add it
+ * to an open harvest.
  *
  * A guest's memory is written by more than its vCPUs: devices in other
  * processes, device passthrough, an accelerated network backend. Each keeps a
@@ -21,6 +22,7 @@
 GLN_BEGIN_DECLS
 
 struct gln_vm;
+struct gln_harvest;
 
 /**
  * enum gln_source_kind - how a source names pages.
@@ -107,7 +109,7 @@ struct gln_source {
  *
  * Context: any thread, as gln_dirty_mark(): no lock, no allocation, no waiting.
  * Wait-free, in steps of at most 8 MiB of the slot's bitmap, or of the source
- * that has most for it, between which a grace period may end. Takes 7 KiB of
+ * that has most for it, between which a grace period may end. Takes 12 KiB of
  * stack.
  * Return: 0; -EINVAL for an id out of bounds, or a source with an unknown kind
  * or order, a page shift above 63, a wrong stride, no data, or more elements
@@ -119,6 +121,39 @@ struct gln_source {
 GLN_PUBLIC int gln_dirty_merge_sources(struct gln_vm *vm, uint32_t id,
 				       struct gln_source *sources,
 				       size_t nr_sources);
+
+/**
+ * gln_harvest_merge_sources() - add every page that any source names to an open
+ * harvest.
+ * @harvest:	of one slot: begun, and neither committed nor aborted.
+ * @sources:	as above, but for @nr_new: those that were neither in the
+ *		harvest nor named by another source.
+ * @nr_sources:	how many; 0 is none.
+ *
+ * A harvest is its caller's own: this costs what an OR into plain memory does,
+ * where gln_dirty_merge_sources() pays an atomic operation for each word of the
+ * log that gains a mark. The slot's log is not looked at: what is marked there
+ * since the harvest began is the next one's too.
+ *
+ * The pages are in the harvest like those it took. gln_harvest_next() gives
+ * them out, starting over if any is new; a commit forgets them; an abort marks
+ * them in the log. They need not be among those that a budget or a cursor left.
+ * Pages that were settled are in it again if a source names them.
+ *
+ * They are neither protected nor flushed. So merge here what names a page again
+ * when it is written again: the log of a device, or KVM's, which has protected
+ * what it gave out or cleared. What vCPUs wrote through this VM's own backend,
+ * and what says so only once, as PML does until its entry is armed again, goes
+ * into the slot's log before the harvest begins.
+ *
+ * Context: the harvester, before he copies what was merged (G1); not in a visit
+ * of gln_vm_harvest_each(). No lock, no allocation, no waiting. Takes 12 KiB of
+ * stack.
+ * Return: 0; -EINVAL as above. Then nothing was merged and no count written.
+ */
+GLN_PUBLIC int gln_harvest_merge_sources(struct gln_harvest *harvest,
+					 struct gln_source *sources,
+					 size_t nr_sources);
 
 GLN_END_DECLS
 

@@ -87,7 +87,7 @@ def merge_names(sizes):
     return [f"merge/sources:5/bytes:{b}/aligned:{a}/density:{d}/pattern:{p}"
             f"/marks:{marks}/method:{m}"
             for b in sizes for a in (3, 5) for d, p, marks in MERGE_KINDS
-            for m in ("glean", "or", "fetch-or")]
+            for m in ("glean", "snapshot", "or", "fetch-or")]
 
 
 def mmu_names(leaves, densities):

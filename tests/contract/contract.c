@@ -383,7 +383,7 @@ static void check_exactness(struct contract *contract, struct guest_slot *slot,
 }
 
 static const struct way *const ways[] = {
-	&way_whole,  &way_in_parts, &way_aborted,
+	&way_whole,  &way_in_parts, &way_aborted,   &way_merged,
 	&way_budget, &way_get,	    &way_get_clear,
 };
 

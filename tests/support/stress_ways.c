@@ -255,6 +255,55 @@ static void harvest_aborted(struct ways *ways, struct guest_slot *slot)
 	harvest_again(ways, slot);
 }
 
+/* What was taken, as a log that others gave out: little-endian bits. */
+static struct gln_source give_out(struct ways *ways,
+				  const struct guest_slot *slot)
+{
+	uint8_t *const bytes = (uint8_t *)ways->bitmap;
+
+	memset(bytes, 0, (size_t)(slot->nr_pages + 7) / 8);
+	for (uint64_t page = 0; page < slot->nr_pages; page++)
+		if (ways->states[page] == TAKEN)
+			bytes[page / 8] |= (uint8_t)(1U << page % 8);
+
+	return (struct gln_source){
+		.kind = GLN_SOURCE_BITMAP,
+		.page_shift = ways->guest->page_shift,
+		.data = bytes,
+		.nr = slot->nr_pages,
+		.first = slot->base,
+	};
+}
+
+/*
+ * One harvest makes the log of somebody else: what it took is protected, and
+ * not copied. A second one gets that merged and, sometimes, is aborted.
+ */
+static void harvest_merged(struct ways *ways, struct guest_slot *slot)
+{
+	struct gln_harvest *harvest = begin(ways, slot);
+	uint64_t nr_pages = walk(ways, slot, harvest);
+	struct gln_source source = give_out(ways, slot);
+
+	gln_harvest_commit(harvest);
+	harvest = begin(ways, slot);
+	CHECK(!gln_harvest_merge_sources(harvest, &source, 1) &&
+		      source.nr_set == nr_pages,
+	      "all pages of the other log are named");
+	nr_pages = walk(ways, slot, harvest);
+	CHECK(nr_pages >= source.nr_set, "what was merged is in the harvest");
+	if (stress_chance(&ways->random, 500)) {
+		copy_taken(ways, slot);
+		gln_harvest_commit(harvest);
+		return;
+	}
+	ways->nr_aborted += gln_harvest_abort(harvest);
+	for (uint64_t page = 0; page < slot->nr_pages; page++)
+		if (ways->states[page] == TAKEN)
+			ways->states[page] = ABORTED;
+	harvest_again(ways, slot);
+}
+
 /* Commit or abort a piece of a run; a second time nothing is left of it. */
 static void settle_piece(struct ways *ways, struct guest_slot *slot,
 			 struct gln_harvest *harvest, struct gln_range run)
@@ -496,6 +545,7 @@ static void harvest_by_get_and_clear(struct ways *ways, struct guest_slot *slot)
 const struct way way_whole = {"whole", harvest_whole};
 const struct way way_in_parts = {"in parts", harvest_in_parts};
 const struct way way_aborted = {"aborted first", harvest_aborted};
+const struct way way_merged = {"merged", harvest_merged};
 const struct way way_budget = {"by budget", harvest_by_budget};
 const struct way way_get = {"by get", harvest_by_get};
 /*

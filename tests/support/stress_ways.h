@@ -53,6 +53,8 @@ extern const struct way way_whole;
 extern const struct way way_in_parts;
 /** Aborted, then harvested again, which must report no fewer. */
 extern const struct way way_aborted;
+/** Taken for another log, which a second harvest merges; some aborted. */
+extern const struct way way_merged;
 /** A few pages or microseconds at a time, by the cursor. */
 extern const struct way way_budget;
 /** KVM_GET_DIRTY_LOG as it always was. */

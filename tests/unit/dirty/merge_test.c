@@ -363,6 +363,34 @@ static void mark_some_before(struct test_random *random,
 
 /* --- the property --- */
 
+/* What a merge came to, by source; returns the sum of those that are new. */
+static uint64_t check_counts(struct model *model,
+			     const struct gln_source *sources, size_t nr,
+			     uint64_t seed)
+{
+	struct counts want;
+	uint64_t nr_new = 0;
+
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		for (size_t i = 0; i < nr; i++) {
+			const struct gln_source *const got = &sources[i];
+
+			if ((got->kind == GLN_SOURCE_LIST) != turn)
+				continue;
+			model_merge(model, got, &want);
+			require(got->nr_set == want.nr_set &&
+					got->nr_new == want.nr_new,
+				"seed %" PRIu64 ", source %zu: %" PRIu64
+				" set, %" PRIu64 " new; not %" PRIu64
+				", %" PRIu64,
+				seed, i, got->nr_set, got->nr_new, want.nr_set,
+				want.nr_new);
+			nr_new += want.nr_new;
+		}
+	}
+	return nr_new;
+}
+
 static void check_seed(uint64_t seed, const struct scan_kernel *kernel)
 {
 	static struct model model;
@@ -373,7 +401,6 @@ static void check_seed(uint64_t seed, const struct scan_kernel *kernel)
 					? test_random_between(&random, 1, 20)
 					: UINT64_C(1) << 17;
 	struct merge merge = {.sources = sources, .nr_sources = nr};
-	struct counts want;
 	uint64_t nr_calls;
 
 	model = make_slot(&random);
@@ -391,22 +418,7 @@ static void check_seed(uint64_t seed, const struct scan_kernel *kernel)
 		;
 	require(guest.memory.nr_calls == nr_calls, "seed %" PRIu64, seed);
 
-	for (unsigned int turn = 0; turn < 2; turn++) {
-		for (size_t i = 0; i < nr; i++) {
-			const struct gln_source *const got = &sources[i];
-
-			if ((got->kind == GLN_SOURCE_LIST) != turn)
-				continue;
-			model_merge(&model, got, &want);
-			require(got->nr_set == want.nr_set &&
-					got->nr_new == want.nr_new,
-				"seed %" PRIu64 ", %s, source %zu: %" PRIu64
-				" set, %" PRIu64 " new; not %" PRIu64
-				", %" PRIu64,
-				seed, kernel->name, i, got->nr_set, got->nr_new,
-				want.nr_set, want.nr_new);
-		}
-	}
+	check_counts(&model, sources, nr, seed);
 	require(guest_has_marks(&guest, ID, pages), "seed %" PRIu64 ", %s",
 		seed, kernel->name);
 	gln_slot_remove(guest.vm, ID);
@@ -438,6 +450,250 @@ FixtureTest(merge, does_so_with_a_fence_on_each_side)
 	guest_stop(&guest);
 	guest_start(&guest, 0, GLN_VM_FULL_FENCE);
 	check_seeds(NR_SEEDS, NR_SEEDS + NR_SEEDS / 4);
+}
+
+/* --- into an open harvest --- */
+
+/* A harvest with some budget, so that some marks may stay in the log. */
+static struct gln_harvest *begin_some(struct test_random *random,
+				      const struct model *model)
+{
+	struct gln_harvest_params params = {.struct_bytes = sizeof(params)};
+	struct gln_harvest *harvest = NULL;
+
+	if (test_random_chance(random, 128))
+		return guest_begin(&guest, ID);
+	params.first_page = test_random_below(random, model->nr_pages);
+	params.max_pages = test_random_between(random, 1, 2000);
+	cr_assert_eq(gln_harvest_begin(guest.vm, ID, &params, &harvest), 0);
+	return harvest;
+}
+
+/* Move what @harvest holds from @left to @pages. Returns how many. */
+static uint64_t move_taken(const struct model *model,
+			   struct gln_harvest *harvest, uint8_t *left)
+{
+	uint64_t nr;
+
+	memset(pages, 0, sizeof(pages));
+	nr = guest_walk(harvest, model->base, pages, model->nr_pages);
+	for (uint64_t i = 0; i < model->nr_pages; i++)
+		left[i] = left[i] && !pages[i];
+	return nr;
+}
+
+/* Commit some range, and abort another. Returns how many pages. */
+static uint64_t settle_some(struct test_random *random,
+			    const struct model *model,
+			    struct gln_harvest *harvest, uint8_t *left)
+{
+	uint64_t nr = 0;
+
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		const uint64_t first =
+			test_random_below(random, model->nr_pages);
+		const struct gln_range range = {
+			.first = model->base + first,
+			.count = test_random_between(random, 1,
+						     model->nr_pages - first),
+		};
+
+		nr += turn ? gln_harvest_abort_range(harvest, range)
+			   : gln_harvest_commit_range(harvest, range);
+		for (uint64_t i = first; i < first + range.count; i++) {
+			left[i] |= turn && pages[i];
+			pages[i] = 0;
+		}
+	}
+	return nr;
+}
+
+/* Commit or abort: what becomes of @pages, and of what is @left in the log? */
+static void check_end(struct test_random *random, const struct model *model,
+		      struct gln_harvest *harvest, uint8_t *left, uint64_t seed)
+{
+	const bool commits = test_random_chance(random, 128);
+	uint64_t nr_pages = 0, nr;
+
+	for (uint64_t i = 0; i < model->nr_pages; i++) {
+		nr_pages += pages[i];
+		left[i] |= pages[i] && !commits;
+	}
+	nr = commits ? gln_harvest_commit(harvest) : gln_harvest_abort(harvest);
+	require(nr == nr_pages, "seed %" PRIu64, seed);
+	require(guest_has_marks(&guest, ID, left), "seed %" PRIu64, seed);
+	require(guest_spare_is_clear(&guest, ID), "seed %" PRIu64, seed);
+}
+
+static void check_harvest_seed(uint64_t seed, const struct scan_kernel *kernel)
+{
+	static struct model model;
+	static uint8_t left[MAX_PAGES], walked[MAX_PAGES];
+	struct test_random random = {seed};
+	struct gln_source sources[MAX_SOURCES];
+	const size_t nr = test_random_between(&random, 0, MAX_SOURCES);
+	struct gln_harvest *harvest;
+	uint64_t nr_taken, nr_calls, nr_settled = 0;
+
+	model = make_slot(&random);
+	model.page_shift = guest.vm->page_shift;
+	mark_some_before(&random, &model);
+	if (test_random_chance(&random, 32)) {
+		gln_harvest_commit(guest_begin(&guest, ID));
+		memset(pages, 0, sizeof(pages));
+	}
+	memcpy(left, pages, sizeof(left));
+	guest_log(&guest, ID)->maps[0].kernel = kernel;
+	guest_log(&guest, ID)->maps[1].kernel = kernel;
+
+	harvest = begin_some(&random, &model);
+	nr_taken = move_taken(&model, harvest, left);
+	if (test_random_chance(&random, 64))
+		nr_settled = settle_some(&random, &model, harvest, left);
+	for (size_t i = 0; i < nr; i++)
+		make_source(&random, &model, &sources[i], &arenas[i]);
+	nr_calls = guest.memory.nr_calls;
+	cr_assert_eq(gln_harvest_merge_sources(harvest, sources, nr), 0);
+	require(guest.memory.nr_calls == nr_calls, "seed %" PRIu64, seed);
+
+	nr_taken += check_counts(&model, sources, nr, seed);
+	memset(walked, 0, sizeof(walked));
+	gln_harvest_rewind(harvest);
+	require(guest_walk(harvest, model.base, walked, model.nr_pages) <=
+			nr_taken - nr_settled,
+		"seed %" PRIu64, seed);
+	require(!memcmp(walked, pages, sizeof(walked)), "seed %" PRIu64 ", %s",
+		seed, kernel->name);
+	require(guest_report(harvest).nr_pages == nr_taken, "seed %" PRIu64,
+		seed);
+	check_end(&random, &model, harvest, left, seed);
+	gln_slot_remove(guest.vm, ID);
+}
+
+FixtureTest(merge, adds_to_a_harvest_what_an_element_at_a_time_would)
+{
+	size_t nr = 0;
+
+	while (glni_scan_kernel(nr))
+		nr++;
+	for (uint64_t seed = 1; seed < NR_SEEDS; seed++) {
+		const struct scan_kernel *kernel = glni_scan_kernel(seed % nr);
+
+		if (!kernel->is_usable())
+			kernel = glni_scan_kernel(0);
+		check_harvest_seed(seed, kernel);
+	}
+}
+
+FixtureTest(merge, gives_out_pages_of_a_harvest_that_took_none)
+{
+	const uint64_t word = UINT64_C(0x8000000000000001);
+	struct gln_source source = {.page_shift = 12,
+				    .order = GLN_SOURCE_HOST,
+				    .data = &word,
+				    .nr = 64,
+				    .first = 700};
+	struct gln_harvest *harvest;
+	struct gln_range runs[3];
+
+	guest_log_slot(&guest, ID, 100, 1000);
+	harvest = guest_begin(&guest, ID);
+	cr_assert_eq(gln_harvest_next(harvest, runs, 3), 0);
+	cr_assert_eq(gln_harvest_merge_sources(harvest, &source, 1), 0);
+	cr_assert_eq(gln_harvest_next(harvest, runs, 3), 2);
+	cr_expect(runs[0].first == 700 && runs[0].count == 1);
+	cr_expect(runs[1].first == 763 && runs[1].count == 1);
+	cr_expect_eq(guest_report(harvest).nr_pages, 2);
+	cr_expect_eq(gln_harvest_commit(harvest), 2);
+	cr_expect_eq(guest_count_marks(&guest, ID), 0);
+}
+
+FixtureTest(merge, walks_again_only_if_there_is_something_new)
+{
+	const unsigned char first = 1, second = 3;
+	struct gln_source old = {.page_shift = 12, .data = &first, .nr = 8};
+	struct gln_source more = {.page_shift = 12, .data = &second, .nr = 8};
+	struct gln_harvest *harvest;
+	struct gln_range run;
+
+	guest_log_slot(&guest, ID, 0, 100);
+	gln_dirty_mark(guest.vm, 0);
+	harvest = guest_begin(&guest, ID);
+	cr_assert_eq(gln_harvest_next(harvest, &run, 1), 1);
+	cr_assert_eq(gln_harvest_merge_sources(harvest, &old, 1), 0);
+	cr_expect_eq(gln_harvest_next(harvest, &run, 1), 0);
+	cr_assert_eq(gln_harvest_merge_sources(harvest, &more, 1), 0);
+	cr_expect_eq(gln_harvest_next(harvest, &run, 1), 1);
+	cr_expect(run.first == 0 && run.count == 2);
+	gln_harvest_commit(harvest);
+}
+
+FixtureTest(merge, leaves_to_the_next_harvest_what_was_marked_since)
+{
+	const unsigned char bits = 3;
+	struct gln_source source = {.page_shift = 12, .data = &bits, .nr = 8};
+	struct gln_harvest *harvest;
+	struct gln_range run;
+
+	guest_log_slot(&guest, ID, 0, 100);
+	harvest = guest_begin(&guest, ID);
+	gln_dirty_mark(guest.vm, 1);
+	cr_assert_eq(gln_harvest_merge_sources(harvest, &source, 1), 0);
+	cr_expect_eq(source.nr_new, 2);
+	cr_expect_eq(gln_harvest_commit(harvest), 2);
+	harvest = guest_begin(&guest, ID);
+	cr_assert_eq(gln_harvest_next(harvest, &run, 1), 1);
+	cr_expect(run.first == 1 && run.count == 1);
+	gln_harvest_commit(harvest);
+}
+
+FixtureTest(merge, asks_nothing_of_the_backend)
+{
+	const unsigned char bits = 0xff;
+	struct gln_source source = {.page_shift = 12, .data = &bits, .nr = 8};
+	struct gln_harvest *harvest;
+
+	guest_stop(&guest);
+	guest_start(&guest, ALL_CAPS, 0);
+	guest_log_slot(&guest, ID, 0, 100);
+	harvest = guest_begin(&guest, ID);
+	fake_backend_forget(&guest.fake);
+	cr_assert_eq(gln_harvest_merge_sources(harvest, &source, 1), 0);
+	cr_expect_eq(gln_harvest_commit(harvest), 8);
+	cr_expect_eq(guest.fake.nr_calls, 0);
+}
+
+FixtureTest(merge, adds_to_one_slot_of_a_harvest_of_all)
+{
+	const struct gln_vm_harvest_params params = {
+		.struct_bytes = sizeof(params),
+	};
+	struct gln_vm_harvest_report report = {.struct_bytes = sizeof(report)};
+	const unsigned char bits = 0x81;
+	struct gln_source source = {
+		.page_shift = 12, .data = &bits, .nr = 8, .first = 1000};
+	struct gln_vm_harvest *all;
+
+	for (unsigned int abort = 0; abort < 2; abort++) {
+		guest_log_slot(&guest, ID, 0, 100);
+		guest_log_slot(&guest, ID + 1, 1000, 100);
+		gln_dirty_mark(guest.vm, 5);
+		cr_assert_eq(gln_vm_harvest_begin(guest.vm, &params, &all), 0);
+		cr_assert_eq(
+			gln_harvest_merge_sources(
+				gln_vm_harvest_slot(all, ID + 1), &source, 1),
+			0);
+		cr_assert_eq(gln_vm_harvest_report(all, &report), 0);
+		cr_expect_eq(report.nr_pages, 3);
+		cr_expect_eq(abort ? gln_vm_harvest_abort(all)
+				   : gln_vm_harvest_commit(all),
+			     3);
+		cr_expect_eq(guest_count_marks(&guest, ID), abort);
+		cr_expect_eq(guest_count_marks(&guest, ID + 1), 2 * abort);
+		cr_expect(guest_spare_is_clear(&guest, ID + 1));
+		gln_slot_remove(guest.vm, ID);
+		gln_slot_remove(guest.vm, ID + 1);
+	}
 }
 
 /* --- edges --- */
@@ -583,7 +839,14 @@ FixtureTest(merge, finds_far_sources_of_a_huge_slot)
 	cr_expect_eq(run[1].first, 15);
 	cr_expect_eq(run[2].first, nr_pages - 16);
 	cr_expect_eq(run[3].first, nr_pages - 1);
-	gln_harvest_commit(harvest);
+	/* Into the harvest again: by the same sections, and nothing is new. */
+	cr_assert_eq(gln_harvest_merge_sources(harvest, sources, 2), 0);
+	cr_expect_eq(sources[1].nr_set, 2);
+	cr_expect_eq(sources[1].nr_new, 0);
+	sources[1].first -= 100;
+	cr_assert_eq(gln_harvest_merge_sources(harvest, sources, 2), 0);
+	cr_expect_eq(sources[1].nr_new, 2);
+	cr_expect_eq(gln_harvest_commit(harvest), 6);
 	gln_vm_destroy(vm);
 }
 
@@ -714,6 +977,18 @@ FixtureTest(merge, refuses_what_makes_no_sense_and_touches_nothing)
 			     -EINVAL, "%s", bad[i].what);
 		cr_expect_eq(sources[0].nr_set, 7, "%s", bad[i].what);
 	}
+
+	struct gln_harvest *const harvest = guest_begin(&guest, ID);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct gln_source sources[] = {good, bad[i].source};
+
+		cr_expect_eq(gln_harvest_merge_sources(harvest, sources, 2),
+			     -EINVAL, "%s", bad[i].what);
+		cr_expect_eq(sources[0].nr_set, 7, "%s", bad[i].what);
+	}
+	cr_expect_eq(gln_harvest_merge_sources(harvest, NULL, 0), 0);
+	cr_expect_eq(gln_harvest_commit(harvest), 0);
 
 	struct gln_source source = good;
 
