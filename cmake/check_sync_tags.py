@@ -8,7 +8,7 @@ A tag is one end of an ordering edge, written above the access it is about:
     /* sync mark.1 (release) -> harvest.1: guest's bytes, then the bit. */
 
   T1  An ordered access of core/ or backends/ (gln_*_acquire, _release,
-      _acq_rel, _seq_cst, glni_fence_light, glni_fence_heavy) has a tag of its
+      _acq_rel, _seq_cst, glni_fence_light, glni_fence_heavy, ...) has a tag of its
       order in a comment at most NEAR lines above it in the same function.
   T2  A tag is defined once.
   T3  A tag's partners exist, name it back, and do not point the same way.
@@ -32,10 +32,12 @@ DEFINITIONS = ("core/base/atomic.h", "core/sync/fence.h", "core/sync/fence.c")
 # Orders an access may be tagged with, and the accesses themselves.
 ACCESS = re.compile(
     r"\b(?:gln_\w+?_(acquire|release|acq_rel|seq_cst)"
-    r"|(glni_fence_light|glni_fence_heavy|gln_fence_compiler))\s*\(")
+    r"|(glni_fence_light|glni_fence_heavy|glni_fence_taken"
+    r"|gln_fence_compiler))\s*\(")
 FENCES = {
     "glni_fence_light": {"seq_cst", "light"},
     "glni_fence_heavy": {"seq_cst", "heavy"},
+    "glni_fence_taken": {"seq_cst", "heavy"},
     "gln_fence_compiler": {"seq_cst", "light", "compiler"},
 }
 # A compiler fence is half of a heavy fence's pair only when a tag says so.

@@ -95,6 +95,11 @@ extern int glni_broken; /* enum glni_break */
 #define GLN_BREAK_SUMMARY_FIRST 0
 #endif
 
+/** With quick marks, mark sets the word before the summary. */
+#ifndef GLN_BREAK_SUMMARY_LAST
+#define GLN_BREAK_SUMMARY_LAST 0
+#endif
+
 /** Abort forgets what it should put back. */
 #ifndef GLN_BREAK_NO_PUT_BACK
 #define GLN_BREAK_NO_PUT_BACK 0

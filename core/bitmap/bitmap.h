@@ -14,7 +14,7 @@
  *   B1  After a mark has returned, the summary bit of its line is set, and the
  *       one above it at each level, unless a take that began after the word
  *       was set has taken the word. In the form FENCE_GRACE this holds as soon
- *       as the word is set, but while a take is under way.
+ *       as the word is set.
  *   B2  A summary bit may be set although nothing below it is; a take of all
  *       that is below clears it.
  *   B3  Bits past nr_pages are never set.
@@ -30,7 +30,6 @@
 #include "core/base/bits.h"
 #include "core/base/broken.h"
 #include "core/sync/fence.h"
-#include "core/sync/rcu.h"
 
 enum {
 	LINE_WORDS = 8, /* a cache line of words */
@@ -236,26 +235,26 @@ static inline bool bitmap_is_quick(const struct bitmap *bm)
 
 /*
  * Words of @lines of summary word @group are about to be set. Where others look
- * at the words alone, the bits above come first, and once more afterwards:
- * whoever clears them in between waits for us (ordering.md, "A look at the bit
- * alone").
+ * at the words alone, the bits above come first: whoever clears them before the
+ * words are set waits for us (ordering.md, "A look at the bit alone").
  */
 static inline void bitmap_group_to_mark(struct bitmap *bm, uint64_t group,
 					uint64_t lines)
 {
-	if (bitmap_is_quick(bm))
+	if (bitmap_is_quick(bm) && !GLN_BREAK_SUMMARY_LAST)
 		bitmap_summarise_group(bm, group, lines);
 }
 
 /* The word is about to be set. */
 static inline void bitmap_to_mark(struct bitmap *bm, uint64_t word)
 {
-	if (bitmap_is_quick(bm))
-		bitmap_summarise(bm, word >> LINE_WORD_SHIFT);
+	const uint64_t line = word >> LINE_WORD_SHIFT;
+
+	bitmap_group_to_mark(bm, line >> GLN_WORD_SHIFT,
+			     UINT64_C(1) << line % GLN_WORD_BITS);
 }
 
-/* Words of @lines of summary word @group are set: see to the bits above them.
- */
+/* Words of @lines of summary word @group are set: else they come now. */
 static inline void bitmap_group_marked(struct bitmap *bm, uint64_t group,
 				       uint64_t lines)
 {
@@ -265,7 +264,8 @@ static inline void bitmap_group_marked(struct bitmap *bm, uint64_t group,
 	 * every word under a summary bit and the orders above suffice.
 	 */
 	gln_fence_compiler();
-	if (!GLN_BREAK_SUMMARY_FIRST)
+	if (bitmap_is_quick(bm) ? GLN_BREAK_SUMMARY_LAST
+				: !GLN_BREAK_SUMMARY_FIRST)
 		bitmap_summarise_group(bm, group, lines);
 }
 
@@ -375,25 +375,14 @@ struct take_result glni_bitmap_take(struct bitmap *bm, struct snapshot *snap,
  * limits, in two halves, so that several bitmaps share a fence and several
  * threads the second half (dirty/parts.h).
  *
- * The first takes the summary, and is false if nothing was set at any level. If
- * fence_is_heavy() the caller issues fence take.2 next. The second takes the
+ * The first takes the summary, and is false if no line may hold a mark. Else
+ * the caller issues fence take.2 next, glni_fence_taken(). The second takes the
  * words of pages [first, end), which begin and end with a word of the summary,
  * or with the bitmap; returns pages taken.
  */
 bool glni_bitmap_take_summary(struct bitmap *bm, struct snapshot *snap);
 uint64_t glni_bitmap_take_lines(struct bitmap *bm, struct snapshot *snap,
 				uint64_t first, uint64_t end);
-
-/**
- * bitmap_settle() - wait for marks that saw bits of the summary, or above, that
- * a take has cleared: ends each take that cleared any. Nothing to do where
- * marks look at the summary.
- */
-static inline void bitmap_settle(const struct bitmap *bm)
-{
-	if (bitmap_is_quick(bm) && !GLN_BREAK_NO_GRACE)
-		glni_synchronize();
-}
 
 /**
  * glni_bitmap_take_bits() - take those of @bits that are set in @word into the

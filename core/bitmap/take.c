@@ -380,8 +380,7 @@ static bool take_round(struct walk *walk, uint64_t end)
 	 * summarised still while we see its word still 0, and the page is
 	 * reported by no harvest until another marker happens by.
 	 */
-	if (fence_is_heavy(bm->fence))
-		glni_fence_heavy(bm->fence);
+	glni_fence_taken(bm->fence);
 
 	stopped = take_words(walk, end);
 	walk->result.nr_put_back =
@@ -418,9 +417,8 @@ bool glni_bitmap_take_summary(struct bitmap *bm, struct snapshot *snap)
 {
 	uint64_t nr_atomics = 0;
 
-	take_summary(bm, snap, 0, gln_div_up(bm->nr_pages, LINE_PAGES),
-		     &nr_atomics);
-	return nr_atomics != 0;
+	return take_summary(bm, snap, 0, gln_div_up(bm->nr_pages, LINE_PAGES),
+			    &nr_atomics);
 }
 
 uint64_t glni_bitmap_take_lines(struct bitmap *bm, struct snapshot *snap,

@@ -48,8 +48,6 @@ static bool publish_flips(struct gln_vm_harvest *all,
 /* The second half: whoever marks in the old ones has left them. */
 static void finish_flips(struct gln_vm_harvest *all)
 {
-	if (!GLN_BREAK_NO_GRACE)
-		glni_synchronize();
 	for (struct gln_harvest *h = all->first; h; h = h->next)
 		if (h->is_flipped) {
 			log_make_live(h->log, log_other(h->log));
@@ -57,7 +55,7 @@ static void finish_flips(struct gln_vm_harvest *all)
 		}
 }
 
-/* Of those that do not flip. True if anything was set at any level. */
+/* Of those that do not flip. True if any line may hold a mark. */
 static bool take_summaries(struct gln_vm_harvest *all)
 {
 	bool any = false;
@@ -71,6 +69,25 @@ static bool take_summaries(struct gln_vm_harvest *all)
 	}
 
 	return any;
+}
+
+static enum fence_form form_of(const struct gln_vm_harvest *all)
+{
+	return all->first->log->live->fence;
+}
+
+/* For flips, and between summaries and words: one grace period does for both.
+ */
+static void wait_for_markers(const struct gln_vm_harvest *all, bool any_flips,
+			     bool any_lines)
+{
+	const enum fence_form form = form_of(all);
+
+	if (any_flips && !GLN_BREAK_NO_GRACE)
+		glni_synchronize();
+	/* sync all.1 (seq_cst) <-> mark.5: as take.2, for all slots. */
+	if (any_lines && !(any_flips && form == FENCE_GRACE))
+		glni_fence_taken(form);
 }
 
 /* How many lines hold something, if anybody is there to care. */
@@ -115,12 +132,8 @@ static const struct step take_step = {
 /* The words of all lines that hold something, of slots that do not flip. */
 static void take_words(struct gln_vm_harvest *all)
 {
-	const enum fence_form form = all->first->log->live->fence;
 	bool any = false;
 
-	/* sync all.1 (seq_cst) <-> mark.5: as take.2, for all slots. */
-	if (fence_is_heavy(form))
-		glni_fence_heavy(form);
 	glni_parts_do(all, &take_step);
 
 	for (struct gln_harvest *h = all->first; h; h = h->next) {
@@ -132,22 +145,22 @@ static void take_words(struct gln_vm_harvest *all)
 	}
 	/* sync all.2 (seq_cst) <-> mark.1: as take.4, for all slots. */
 	if (any)
-		glni_fence_heavy(form);
-	bitmap_settle(all->first->log->live);
+		glni_fence_heavy(form_of(all));
 }
 
 static int take_marks(struct gln_vm_harvest *all,
 		      const struct gln_vm_harvest_params *theirs)
 {
 	const struct gln_harvest_params params = {.strategy = theirs->strategy};
-	bool any;
+	bool any_flips, any;
 	int err = collect(all);
 
 	if (err)
 		return err;
-	if (publish_flips(all, &params))
-		finish_flips(all);
+	any_flips = publish_flips(all, &params);
 	any = take_summaries(all);
+	wait_for_markers(all, any_flips, any);
+	finish_flips(all);
 	all->nr_lines = count_lines(all);
 	if (any)
 		take_words(all);

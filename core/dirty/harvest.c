@@ -417,8 +417,6 @@ int glni_harvest_take(struct gln_harvest *harvest,
 	 */
 	if (harvest->report.nr_pages)
 		glni_fence_heavy(harvest->log->live->fence);
-	if (harvest->report.atomics)
-		bitmap_settle(harvest->log->live);
 
 	now_ns = gln_plat_now_ns();
 	report->take_ns =

@@ -19,7 +19,7 @@
 enum fence_form {
 	FENCE_BOTH, /* each side its own full fence */
 	FENCE_ONE,  /* the harvester, for everybody */
-	FENCE_GRACE /* so too; and he waits for marks under way to end */
+	FENCE_GRACE /* so too; before he looks at words, marks under way end */
 };
 
 /** fence_is_heavy() - is the harvester's fence everybody's? */
@@ -45,5 +45,11 @@ static inline void glni_fence_light(enum fence_form form)
 
 /** glni_fence_heavy() - harvest's side. The caller names its sync tag. */
 void glni_fence_heavy(enum fence_form form);
+
+/**
+ * glni_fence_taken() - between a summary that was taken and its words: nothing,
+ * a heavy fence or a grace period. The caller names its sync tag.
+ */
+void glni_fence_taken(enum fence_form form);
 
 #endif

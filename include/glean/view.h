@@ -20,7 +20,7 @@
  * But others wait for a view, as a grace period waits for a read-side section:
  * a harvest that flips, logging that starts or stops, a slot that goes or
  * moves, in every VM of the process; with GLN_VM_QUICK_MARKS every harvest that
- * takes something. So close it soon. It is for a burst of
+ * finds something. So close it soon. It is for a burst of
  * marks, some ten microseconds, and not for a run of the guest. Do not sleep in
  * it, and make no call that may sleep: one that waits for a grace period would
  * wait for its own caller, for ever. Marks and faults may be made all the same.

@@ -36,11 +36,13 @@ struct gln_vcpu;
 
 /**
  * To mark a page that is marked already is to look at its bit, and at nothing
- * else. In return each harvest that takes something waits for marks and views
- * under way to end, by whatever strategy: a microsecond or two where there are
- * none, and ten milliseconds and more for a view that stays open. For devices
- * that mark the same pages over and over. Not with GLN_VM_FULL_FENCE; without a
- * heavy fence of the platform it changes nothing.
+ * else. In return each harvest that finds lines to look at waits for marks and
+ * views under way to end, by whatever strategy: hosted, a microsecond or two
+ * where there are none, and ten milliseconds and more for a view that stays
+ * open. No budget cuts that short; under one of time it may come several times.
+ * A harvest begun within one's own view never ends. For devices that mark the
+ * same pages over and over. Not with GLN_VM_FULL_FENCE; without a heavy fence
+ * of the platform it changes nothing.
  */
 #define GLN_VM_QUICK_MARKS (1U << 1)
 

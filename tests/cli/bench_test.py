@@ -16,8 +16,8 @@ HUGE = 3221225472
 DENSITIES = ("0", "1e-06", "1e-05", "0.0001", "0.001", "0.01", "0.1", "0.5",
              "1")
 METHODS = ("glean", "exchange", "flip", "seed", "fetch-and", "read")
-MARK_METHODS = ("glean", "view", "dirty-mark", "load-test", "load-call",
-                "fetch-or")
+MARK_METHODS = ("glean", "view", "quick-view", "dirty-mark", "load-test",
+                "load-call", "fetch-or")
 MARKS = 65536
 RANGES = 256
 COALESCE_PAGES = (1048576, 134217728)

@@ -131,7 +131,8 @@ Test(bitmap, ranges_of_any_size_agree_with_the_model)
 			struct test_random random = {seed};
 			struct fixture f;
 
-			fixture_init(&f, *nr, fence_forms[seed % 2]);
+			fixture_init(&f, *nr,
+				     fence_forms[seed % NR_FENCE_FORMS]);
 			for (unsigned int i = 0; i < 8; i++) {
 				const uint64_t first =
 					test_random_below(&random, *nr + 1);
@@ -215,7 +216,8 @@ Test(bitmap, a_snapshot_is_settled_in_any_pieces)
 			struct test_random random = {seed};
 			struct fixture f;
 
-			fixture_init(&f, *nr, fence_forms[seed % 2]);
+			fixture_init(&f, *nr,
+				     fence_forms[seed % NR_FENCE_FORMS]);
 			fixture_fill(&f, seed, &random);
 			take_all(&f);
 			mark_range(&f, *nr / 2, *nr / 2 + 1);
@@ -305,7 +307,8 @@ Test(bitmap, a_drained_snapshot_is_counted_and_zero_where_it_was_taken)
 				struct fixture f;
 				uint64_t want;
 
-				fixture_init(&f, *nr, fence_forms[k % 2]);
+				fixture_init(&f, *nr,
+					     fence_forms[k % NR_FENCE_FORMS]);
 				fixture_fill(&f, seed, &random);
 				take_all(&f);
 				want = test_pages_count(f.taken, 0, *nr);

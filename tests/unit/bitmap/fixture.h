@@ -19,6 +19,8 @@
 static const enum fence_form fence_forms[] = {FENCE_BOTH, FENCE_ONE,
 					      FENCE_GRACE};
 
+enum { NR_FENCE_FORMS = sizeof(fence_forms) / sizeof(fence_forms[0]) };
+
 /**
  * struct fixture - what is tested, and the truth.
  *

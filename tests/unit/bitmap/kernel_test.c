@@ -107,7 +107,8 @@ static void expect_same(const struct scan_kernel *kernel, uint64_t seed)
 	const uint64_t lines =
 		test_random_next(&random) &
 		bitmap_valid_bits(gln_div_up(nr, LINE_PAGES), group);
-	const enum fence_form fence = fence_forms[seed / 2 / NR_PATTERNS % 2];
+	const enum fence_form fence =
+		fence_forms[seed / 2 / NR_PATTERNS % NR_FENCE_FORMS];
 	struct fixture a, b;
 	struct outcome want, got;
 
@@ -149,7 +150,7 @@ static void expect_lines_taken(const struct scan_kernel *kernel, uint64_t seed)
 	struct outcome got;
 	uint64_t nr_pages = 0, kept = 0, nr_words = 0;
 
-	fixture_init(&f, nr, fence_forms[seed / 2 % 2]);
+	fixture_init(&f, nr, fence_forms[seed / 2 % NR_FENCE_FORMS]);
 	got = run(kernel, &f, 0, lines, seed);
 	for (uint64_t line = 0; line < nr_lines; line++) {
 		const uint64_t first = line * LINE_PAGES;
@@ -170,7 +171,7 @@ static void expect_lines_taken(const struct scan_kernel *kernel, uint64_t seed)
 	require(got.nr_pages == nr_pages && got.lines == kept,
 		"%s, seed %" PRIu64 ": %" PRIu64 " pages, lines %#" PRIx64,
 		kernel->name, seed, got.nr_pages, got.lines);
-	if (f.bm.fence != FENCE_ONE)
+	if (f.bm.fence == FENCE_BOTH)
 		nr_words = (uint64_t)gln_popcount64(lines) * LINE_WORDS;
 	require(got.nr_atomics == nr_words,
 		"%s, seed %" PRIu64 ": %" PRIu64
@@ -260,7 +261,7 @@ static void expect_none_lost(const struct scan_kernel *kernel, uint64_t seed)
 
 	cr_assert_not_null(race);
 	/* Summary and fences are not asked for: every line is taken. */
-	fixture_init(&race->f, RACE_PAGES, fence_forms[seed % 2]);
+	fixture_init(&race->f, RACE_PAGES, fence_forms[seed % NR_FENCE_FORMS]);
 	race->nr_marking = NR_MARKERS;
 	for (unsigned int i = 0; i < NR_MARKERS; i++) {
 		markers[i] = (struct marker){race, i, seed * NR_MARKERS + i};

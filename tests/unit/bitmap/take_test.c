@@ -77,7 +77,8 @@ static void take_range(struct fixture *f, uint64_t first, uint64_t end,
 Test(take, takes_all_of_every_size_at_every_density)
 {
 	for (uint64_t nr = 1; nr <= EXHAUSTIVE_PAGES; nr++) {
-		for (uint64_t seed = 0; seed < 2 * NR_PATTERNS; seed++) {
+		for (uint64_t seed = 0; seed < NR_FENCE_FORMS * NR_PATTERNS;
+		     seed++) {
 			struct test_random random = {seed + nr};
 			struct fixture f;
 
@@ -159,7 +160,7 @@ Test(take, finds_its_way_through_all_levels)
 		uint64_t marked[LEVELS_MARKS], cuts[LEVELS_PIECES + 1];
 		uint64_t nr_new = 0, nr_taken = 0;
 
-		bm.fence = fence_forms[seed % 2];
+		bm.fence = fence_forms[seed % NR_FENCE_FORMS];
 		for (unsigned int i = 0; i < LEVELS_MARKS; i++) {
 			marked[i] = test_random_below(&random, LEVELS_PAGES);
 			nr_new += bitmap_mark(&bm, marked[i]);
@@ -199,7 +200,8 @@ Test(take, takes_all_at_the_edges_of_lines_and_summary_words)
 {
 	for (const uint64_t *nr = edge_sizes; nr < ARRAY_END(edge_sizes);
 	     nr++) {
-		for (uint64_t seed = 0; seed < 2 * NR_PATTERNS; seed++) {
+		for (uint64_t seed = 0; seed < NR_FENCE_FORMS * NR_PATTERNS;
+		     seed++) {
 			struct test_random random = {seed};
 			struct fixture f;
 
@@ -221,7 +223,7 @@ Test(take, every_pair_of_ends_cuts_exactly)
 	fixture_init(&f, nr, FENCE_BOTH);
 	for (uint64_t first = 0; first < nr; first++) {
 		for (uint64_t end = first + 1; end <= nr; end++) {
-			f.bm.fence = fence_forms[end % 2];
+			f.bm.fence = fence_forms[end % NR_FENCE_FORMS];
 			fixture_fill(&f, end, &random);
 			take_range(&f, first, end, first);
 			take_range(&f, 0, nr, first);
@@ -241,7 +243,8 @@ Test(take, ends_anywhere_in_lines_cut_exactly)
 				test_random_between(&random, first + 1, *nr);
 			struct fixture f;
 
-			fixture_init(&f, *nr, fence_forms[seed % 2]);
+			fixture_init(&f, *nr,
+				     fence_forms[seed % NR_FENCE_FORMS]);
 			fixture_fill(&f, seed, &random);
 			take_range(&f, first, end, seed);
 			take_range(&f, 0, *nr, seed);
@@ -289,7 +292,7 @@ static void take_in_steps(uint64_t nr_pages, uint64_t max_pages,
 	struct test_random random = {seed};
 	struct fixture f;
 
-	fixture_init(&f, nr_pages, fence_forms[seed % 2]);
+	fixture_init(&f, nr_pages, fence_forms[seed % NR_FENCE_FORMS]);
 	fixture_fill(&f, seed / 2, &random);
 	while (limits.first < nr_pages) {
 		const struct take_result got =
@@ -492,7 +495,7 @@ Test(take, marks_made_between_takes_are_taken_by_the_later_one)
 		const uint64_t nr = test_random_between(&random, 1, 70000);
 		struct fixture f;
 
-		fixture_init(&f, nr, fence_forms[seed % 2]);
+		fixture_init(&f, nr, fence_forms[seed % NR_FENCE_FORMS]);
 		for (unsigned int i = 0; i < 4; i++) {
 			const uint64_t first = test_random_below(&random, nr);
 
@@ -534,7 +537,7 @@ Test(take, bits_come_only_where_they_are_asked_for_and_set)
 		const uint64_t nr = test_random_between(&random, 1, 1500);
 		struct fixture f;
 
-		fixture_init(&f, nr, fence_forms[seed % 2]);
+		fixture_init(&f, nr, fence_forms[seed % NR_FENCE_FORMS]);
 		fixture_fill(&f, seed, &random);
 		for (unsigned int i = 0; i < 12; i++)
 			take_bits(

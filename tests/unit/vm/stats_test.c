@@ -509,7 +509,7 @@ FixtureTest(stats, a_record_says_what_the_take_read_and_exchanged)
 	cr_assert_eq(report.bytes_read, 2 * LINE_BYTES);
 	cr_assert_eq(report.empty_lines, 0);
 	cr_assert_eq(report.atomics,
-		     1 + (guest.vm->fence == FENCE_ONE ? 3 : 2 * LINE_WORDS));
+		     1 + (guest.vm->fence != FENCE_BOTH ? 3 : 2 * LINE_WORDS));
 	mark_three_words();
 	report = report_of(GLN_HARVEST_FLIP);
 	cr_assert_eq(report.nr_pages, 3);
