@@ -47,7 +47,10 @@ struct stress_option {
 void stress_parse(int argc, char **argv, const struct stress_option *options,
 		  size_t nr_options);
 
-/** stress_seed() - @seed, or one from the clock if it is 0. */
+/**
+ * stress_seed() - @seed, or one from the clock if it is 0. Says with which
+ * command line, that of stress_parse() before it, the same is seen again.
+ */
 uint64_t stress_seed(uint64_t seed);
 
 /** stress_fail() - say why on a line of its own, and exit 1. Any thread. */
