@@ -22,13 +22,20 @@ enum {
 
 #if defined(__SANITIZE_THREAD__)
 #define STRESS_TSAN 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define STRESS_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define STRESS_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define STRESS_ASAN 1
 #endif
 #endif
 #ifndef STRESS_TSAN
 #define STRESS_TSAN 0
+#endif
+#ifndef STRESS_ASAN
+#define STRESS_ASAN 0
 #endif
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
