@@ -18,6 +18,11 @@ target_compile_options(gln_compile INTERFACE
 	$<$<BOOL:${GLN_WERROR}>:-Werror>)
 target_include_directories(gln_compile INTERFACE ${PROJECT_SOURCE_DIR})
 
+# All that a sanitizer's report or a failed assertion shows.
+if(GLN_LINE_TABLES)
+	add_compile_options(-g1)
+endif()
+
 if(GLN_SANITIZE)
 	add_compile_options(-fsanitize=${GLN_SANITIZE} -fno-omit-frame-pointer)
 	add_link_options(-fsanitize=${GLN_SANITIZE})

@@ -33,9 +33,9 @@ function(gln_core_library target)
 	target_compile_options(${target} PRIVATE ${GLN_FREESTANDING_FLAGS})
 endfunction()
 
-# gln_hosted_library(TARGET KIND [DEFINITION...]): everything.
-function(gln_hosted_library target kind)
-	add_library(${target} ${kind} ${core_sources} ${hosted_sources})
+# gln_hosted_objects(TARGET [DEFINITION...]): everything, compiled.
+function(gln_hosted_objects target)
+	add_library(${target} OBJECT ${core_sources} ${hosted_sources})
 	gln_library_setup(${target})
 	target_compile_definitions(${target} PRIVATE GLN_HOSTED=1 _GNU_SOURCE
 		$<$<BOOL:${GLN_JEMALLOC}>:GLN_JEMALLOC=1>
@@ -44,8 +44,19 @@ function(gln_hosted_library target kind)
 	# A shared library asks by a call each time, 12 of a mark's 20 ns, unless
 	# it is told that what is a thread's own lies in its static block.
 	target_compile_options(${target} PRIVATE -ftls-model=initial-exec)
+	gln_hosted_needs(${target})
+endfunction()
+
+function(gln_hosted_needs target)
 	target_link_libraries(${target} PRIVATE PkgConfig::URCU PkgConfig::HWLOC
 		$<$<BOOL:${GLN_JEMALLOC}>:PkgConfig::JEMALLOC> Threads::Threads)
+endfunction()
+
+# gln_hosted_library(TARGET KIND OBJECTS): a library of what is compiled.
+function(gln_hosted_library target kind objects)
+	add_library(${target} ${kind} $<TARGET_OBJECTS:${objects}>)
+	gln_library_setup(${target})
+	gln_hosted_needs(${target})
 endfunction()
 
 if(NOT GLN_SANITIZE)
@@ -56,12 +67,14 @@ if(NOT GLN_SANITIZE)
 endif()
 
 if(GLN_HOSTED)
-	gln_hosted_library(glean SHARED)
+	# Compiled once: both kinds are position independent, and alike.
+	gln_hosted_objects(glean_objects)
+	gln_hosted_library(glean SHARED glean_objects)
 	set_target_properties(glean PROPERTIES VERSION ${PROJECT_VERSION}
 		SOVERSION ${PROJECT_VERSION_MAJOR})
 	add_library(glean::glean ALIAS glean)
 
-	gln_hosted_library(glean_static STATIC)
+	gln_hosted_library(glean_static STATIC glean_objects)
 	set_target_properties(glean_static PROPERTIES OUTPUT_NAME glean
 		EXPORT_NAME static)
 	add_library(glean::static ALIAS glean_static)

@@ -2,12 +2,14 @@
 /*
  * broken.h - ways to break the protocol on purpose.
  *
- * A test that cannot fail proves nothing: tests/stress builds the core once
- * more for each of these and asserts that the loss is seen. All are 0 in every
- * library that is installed.
+ * A test that cannot fail proves nothing: tests/stress switches each of these
+ * on and asserts that the loss is seen. All are 0 in every library that is
+ * installed.
  *
  * A build with GLN_BREAKABLE defined as 1 is whole until somebody sets
- * glni_broken, before any vCPU runs; it has the breaks of enum glni_break.
+ * glni_broken, before any VM is made; it has the breaks of enum glni_break. One
+ * such build serves every test of them: a look at a variable orders nothing, so
+ * that fences which it leaves out are missed as if they were not compiled.
  */
 #ifndef GLN_CORE_BASE_BROKEN_H
 #define GLN_CORE_BASE_BROKEN_H
@@ -27,6 +29,12 @@ enum glni_break {
 	GLNI_BREAK_EARLY_C,
 	GLNI_BREAK_KEEP_RMAP,
 	GLNI_BREAK_PUBLISH_FIRST,
+	GLNI_BREAK_NO_FENCE,
+	GLNI_BREAK_NO_GRACE,
+	GLNI_BREAK_NO_PROTECT,
+	GLNI_BREAK_SUMMARY_FIRST,
+	GLNI_BREAK_SUMMARY_LAST,
+	GLNI_BREAK_NO_PUT_BACK,
 };
 
 extern int glni_broken; /* enum glni_break */
@@ -36,34 +44,22 @@ extern int glni_broken; /* enum glni_break */
 #endif
 
 /** Mark and harvest without their fences: the store-buffer shape. */
-#ifndef GLN_BREAK_NO_FENCE
-#define GLN_BREAK_NO_FENCE 0
-#endif
+#define GLN_BREAK_NO_FENCE GLNI_IS_BROKEN(GLNI_BREAK_NO_FENCE)
 
 /** Flip, and start logging, without waiting for those who mark meanwhile. */
-#ifndef GLN_BREAK_NO_GRACE
-#define GLN_BREAK_NO_GRACE 0
-#endif
+#define GLN_BREAK_NO_GRACE GLNI_IS_BROKEN(GLNI_BREAK_NO_GRACE)
 
 /** Harvest does not protect what it takes. */
-#ifndef GLN_BREAK_NO_PROTECT
-#define GLN_BREAK_NO_PROTECT 0
-#endif
+#define GLN_BREAK_NO_PROTECT GLNI_IS_BROKEN(GLNI_BREAK_NO_PROTECT)
 
 /** Harvest does not flush. */
-#ifndef GLN_BREAK_NO_FLUSH
 #define GLN_BREAK_NO_FLUSH GLNI_IS_BROKEN(GLNI_BREAK_SKIP_FLUSH)
-#endif
 
 /** A fault marks, waits a little, and then makes the entry writable. */
-#ifndef GLN_BREAK_MARK_FIRST
 #define GLN_BREAK_MARK_FIRST GLNI_IS_BROKEN(GLNI_BREAK_MARK_FIRST)
-#endif
 
 /** What a fault, a CPU's log or a collect wants marked is not. */
-#ifndef GLN_BREAK_LOSE_DIRTY
 #define GLN_BREAK_LOSE_DIRTY GLNI_IS_BROKEN(GLNI_BREAK_LOSE_DIRTY)
-#endif
 
 /**
  * Protect each run without its last page, and mark each that a backend names
@@ -71,38 +67,24 @@ extern int glni_broken; /* enum glni_break */
  * page is gone. (Where a collect arms its pages itself, protecting too few of
  * them would hurt nobody.)
  */
-#ifndef GLN_BREAK_SPAN
 #define GLN_BREAK_SPAN GLNI_IS_BROKEN(GLNI_BREAK_SPAN)
-#endif
 
 /** What hardware noted in a hashed entry is read before the invalidation. */
-#ifndef GLN_BREAK_EARLY_C
 #define GLN_BREAK_EARLY_C GLNI_IS_BROKEN(GLNI_BREAK_EARLY_C)
-#endif
 
 /** A hash table is reset, and its reverse map is not. */
-#ifndef GLN_BREAK_KEEP_RMAP
 #define GLN_BREAK_KEEP_RMAP GLNI_IS_BROKEN(GLNI_BREAK_KEEP_RMAP)
-#endif
 
 /** The first doubleword of a hashed entry is published before the second. */
-#ifndef GLN_BREAK_PUBLISH_FIRST
 #define GLN_BREAK_PUBLISH_FIRST GLNI_IS_BROKEN(GLNI_BREAK_PUBLISH_FIRST)
-#endif
 
 /** Mark sets the summary before the word. */
-#ifndef GLN_BREAK_SUMMARY_FIRST
-#define GLN_BREAK_SUMMARY_FIRST 0
-#endif
+#define GLN_BREAK_SUMMARY_FIRST GLNI_IS_BROKEN(GLNI_BREAK_SUMMARY_FIRST)
 
 /** With quick marks, mark sets the word before the summary. */
-#ifndef GLN_BREAK_SUMMARY_LAST
-#define GLN_BREAK_SUMMARY_LAST 0
-#endif
+#define GLN_BREAK_SUMMARY_LAST GLNI_IS_BROKEN(GLNI_BREAK_SUMMARY_LAST)
 
 /** Abort forgets what it should put back. */
-#ifndef GLN_BREAK_NO_PUT_BACK
-#define GLN_BREAK_NO_PUT_BACK 0
-#endif
+#define GLN_BREAK_NO_PUT_BACK GLNI_IS_BROKEN(GLNI_BREAK_NO_PUT_BACK)
 
 #endif

@@ -40,9 +40,10 @@ enum {
 	NEXT_PAGES = 130,
 	TOP_PAGES = 77, /* these end where frames end */
 	NR_WRITERS = 2,
-	NR_ITERATIONS = STRESS_TSAN ? 3 : 8,
-	NR_EXACT = STRESS_TSAN ? 2 : 3,
-	NR_TOGGLES = STRESS_TSAN ? 6 : 20,
+	/* What a sanitizer looks for, it sees in the first few. */
+	NR_ITERATIONS = STRESS_TSAN || STRESS_ASAN ? 3 : 8,
+	NR_EXACT = STRESS_TSAN || STRESS_ASAN ? 2 : 3,
+	NR_TOGGLES = STRESS_TSAN || STRESS_ASAN ? 6 : 20,
 	MIN_STORES = 256,
 	ITERATION_MS = 10,
 };

@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Pass if a stress test sees a loss, and in no other way.
 #
-#	sh expect_loss.sh PROGRAM [ARGUMENT...]
+#	sh expect_loss.sh HOW PROGRAM [ARGUMENT...]
 #
-# For programs that are broken on purpose: a test that cannot fail proves
-# nothing. The program must exit 1 with "lost N" as its last line; a crash or
-# another failure is not what was asked for. Whether a run loses depends on how
-# its threads happen to fall together at the start, more than on its length: so
-# one that loses nothing is tried again, with another seed. What one CPU did not
-# lose, two might: then the case is skipped.
+# For a library that is broken on purpose, HOW as broken.c names it: a test that
+# cannot fail proves nothing. The program must exit 1 with "lost N" as its last
+# line; a crash or another failure is not what was asked for. Whether a run loses
+# depends on how its threads happen to fall together at the start, more than on
+# its length: so one that loses nothing is tried again, with another seed. What
+# one CPU did not lose, two might: then the case is skipped.
 
+STRESS_BREAK=$1
+export STRESS_BREAK
+shift
 tries=12
 status=0
 while [ $status -eq 0 ] && [ $tries -gt 0 ]; do

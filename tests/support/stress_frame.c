@@ -5,6 +5,7 @@
 #include "tests/support/stress_frame.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -48,9 +49,12 @@ static bool parse_number(const char *text, uint64_t *number)
 	return !errno && !*end;
 }
 
+static char **command_line;
+
 void stress_parse(int argc, char **argv, const struct stress_option *options,
 		  size_t nr_options)
 {
+	command_line = argv;
 	for (int i = 1; i < argc; i += 2) {
 		const struct stress_option *const option =
 			find_option(options, nr_options, argv[i]);
@@ -69,15 +73,33 @@ void stress_parse(int argc, char **argv, const struct stress_option *options,
 	}
 }
 
-uint64_t stress_seed(uint64_t seed)
+static uint64_t fresh_seed(void)
 {
 	struct timespec now;
 
-	if (seed)
-		return seed;
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (uint64_t)now.tv_nsec << 22 ^ (uint64_t)now.tv_sec ^
 	       (uint64_t)getpid() << 48;
+}
+
+/* At once: who crashes later prints no more. The last of an option counts. */
+static void say_how_to_repeat(uint64_t seed)
+{
+	const char *const how = getenv("STRESS_BREAK");
+
+	printf("again: %s%s", how ? "STRESS_BREAK=" : "", how ? how : "");
+	for (char **arg = command_line; arg && *arg; arg++)
+		printf("%s%s", arg == command_line && !how ? "" : " ", *arg);
+	printf(" --seed %" PRIu64 "\n", seed);
+	fflush(stdout);
+}
+
+uint64_t stress_seed(uint64_t seed)
+{
+	if (!seed)
+		seed = fresh_seed();
+	say_how_to_repeat(seed);
+	return seed;
 }
 
 /* Other threads are running: leave without the handlers of exit(). */

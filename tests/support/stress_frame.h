@@ -22,13 +22,20 @@ enum {
 
 #if defined(__SANITIZE_THREAD__)
 #define STRESS_TSAN 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define STRESS_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define STRESS_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define STRESS_ASAN 1
 #endif
 #endif
 #ifndef STRESS_TSAN
 #define STRESS_TSAN 0
+#endif
+#ifndef STRESS_ASAN
+#define STRESS_ASAN 0
 #endif
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -47,7 +54,10 @@ struct stress_option {
 void stress_parse(int argc, char **argv, const struct stress_option *options,
 		  size_t nr_options);
 
-/** stress_seed() - @seed, or one from the clock if it is 0. */
+/**
+ * stress_seed() - @seed, or one from the clock if it is 0. Says with which
+ * command line, that of stress_parse() before it, the same is seen again.
+ */
 uint64_t stress_seed(uint64_t seed);
 
 /** stress_fail() - say why on a line of its own, and exit 1. Any thread. */
