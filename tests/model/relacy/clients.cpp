@@ -130,6 +130,15 @@ void write_and_mark(struct marker *marker)
 		gln_plat_read_unlock();
 }
 
+void mark_range_once(void)
+{
+	gln_store_relaxed(&live.markers[0].content, 1);
+	gln_plat_read_lock();
+	glni_bitmap_mark_range(&live.bitmap, 0, OTHER_WORD_PAGE + 1);
+	gln_plat_read_unlock();
+	gln_store_release(&live.markers[0].has_returned, 1);
+}
+
 void mark(struct marker *marker)
 {
 	write_and_mark(marker);
@@ -158,6 +167,13 @@ bool is_taken(uint64_t page)
 	       1;
 }
 
+void copy_taken(void)
+{
+	for (struct marker &marker : live.markers)
+		if (is_taken(marker.page))
+			marker.copy = gln_load_relaxed(&marker.content);
+}
+
 /* As a harvest does: take, fence, copy, settle (dirty/harvest.c). */
 void take(uint64_t max_pages)
 {
@@ -173,9 +189,7 @@ void take(uint64_t max_pages)
 	model_step = "take.4";
 	glni_fence_heavy(live.bitmap.fence);
 	model_step = nullptr;
-	for (struct marker &marker : live.markers)
-		if (is_taken(marker.page))
-			marker.copy = gln_load_relaxed(&marker.content);
+	copy_taken();
 	bitmap_settle(&live.bitmap);
 	glni_snapshot_reset(&live.snapshot);
 }
@@ -183,6 +197,17 @@ void take(uint64_t max_pages)
 void take_once(void)
 {
 	take(UINT64_MAX);
+}
+
+/* As gln_clear_dirty_log() does with the first word. */
+void clear_once(void)
+{
+	model_step = "clear.1";
+	glni_bitmap_take_bits(&live.bitmap, &live.snapshot, 0, UINT64_MAX);
+	glni_fence_heavy(live.bitmap.fence);
+	model_step = nullptr;
+	copy_taken();
+	glni_snapshot_reset(&live.snapshot);
 }
 
 /* A mark that has returned before the last take begins is found (B1). */
@@ -401,6 +426,35 @@ const struct named {
 	 {"mark.1", "fence.1"}},
 	{"entry/one", ENTRY(FENCE_ONE), {MODEL_ALL, NR_RANDOM}, {"take.4"}},
 	{"entry/quick", ENTRY(FENCE_GRACE), {6, NR_RANDOM}, {"take.4"}},
+	{"clear/both",
+	 {2, begin_marked<FENCE_BOTH>, check_bitmap, {mark_once, clear_once}},
+	 {MODEL_ALL, NR_RANDOM},
+	 {"mark.1", "fence.1"}},
+	{"clear/one",
+	 {2, begin_marked<FENCE_ONE>, check_bitmap, {mark_once, clear_once}},
+	 {MODEL_ALL, NR_RANDOM},
+	 {"clear.1"}},
+	{"range/both",
+	 {3,
+	  begin_other_word<FENCE_BOTH>,
+	  check_bitmap,
+	  {mark_range_once, mark_1, take_twice}},
+	 {2, NR_RANDOM},
+	 {"mark.1", "mark.3", "take.3", "fence.1", "summary_first"}},
+	{"range/one",
+	 {3,
+	  begin_other_word<FENCE_ONE>,
+	  check_bitmap,
+	  {mark_range_once, mark_1, take_twice}},
+	 {2, NR_RANDOM},
+	 {"take.2", "take.4"}},
+	{"range/quick",
+	 {3,
+	  begin_other_word<FENCE_GRACE>,
+	  check_bitmap,
+	  {mark_range_once, mark_1, take_twice}},
+	 {2, NR_RANDOM},
+	 {"take.2", "take.4", "no_grace"}},
 	{"same_page/both",
 	 MARKS(begin_same, FENCE_BOTH, take_twice),
 	 {2, NR_RANDOM},
@@ -483,6 +537,7 @@ const struct {
 } weaknesses[] = {
 	{"mark.1", {"glni_fence_light", MODEL_FENCE, nullptr}},
 	{"mark.2", {"bitmap_look", MODEL_LOAD, nullptr}},
+	{"mark.3", {"bitmap_set_bits", MODEL_CHANGE, nullptr}},
 	{"mark.4", {"bitmap_set_summary", MODEL_CHANGE, nullptr}},
 	{"mark.6", {"bitmap_set_bit", MODEL_CHANGE, nullptr}},
 	{"mark.7", {"bitmap_set_summary", MODEL_LOAD, nullptr}},
@@ -491,6 +546,7 @@ const struct {
 	{"fence.1", {"glni_fence_heavy", MODEL_FENCE, nullptr}},
 	{"take.2", {nullptr, MODEL_FENCE, "take.2"}},
 	{"take.4", {nullptr, MODEL_FENCE, "take.4"}},
+	{"clear.1", {nullptr, MODEL_FENCE, "clear.1"}},
 	{"no_grace", {nullptr, MODEL_FENCE, "no_grace"}},
 	{"summary_first", {nullptr, MODEL_FENCE, "summary_first"}},
 	{"gate.1", {"gate_enter", MODEL_FENCE, nullptr}},
