@@ -19,6 +19,7 @@
 #include "core/hpt/page.h"
 #include "core/sync/gate.h"
 #include "tests/model/relacy/model.h"
+#include "tests/model/relacy/rings.h"
 
 namespace
 {
@@ -516,6 +517,13 @@ const struct named {
 	  {vcpu_uses_table, changer_changes_table, vcpu_uses_table}},
 	 {4, NR_RANDOM},
 	 {"gate.1", "gate.2", "gate.3", "gate.4", "gate.5", "gate.6"}},
+	{"ring",
+	 {3,
+	  begin_ring,
+	  check_ring,
+	  {vcpu_pushes, consumer_fetches, resetter_resets}},
+	 {2, NR_RANDOM},
+	 {"ring.1", "ring.2", "ring.3", "ring.4", "ring.6", "ring.7"}},
 	{"hpte/walk",
 	 {2, begin_entry, nothing_to_check, {publishes, walks}},
 	 {MODEL_ALL, NR_RANDOM},
@@ -558,6 +566,12 @@ const struct {
 	{"hpte.1", {"hpte_try_lock", MODEL_CHANGE, nullptr}},
 	{"hpte.2", {"hpte_unlock", MODEL_STORE, nullptr}},
 	{"model.2", {"walks", MODEL_LOAD, nullptr}},
+	{"ring.1", {"ring_push", MODEL_STORE, nullptr}},
+	{"ring.2", {"gln_ring_fetch", MODEL_LOAD, nullptr}},
+	{"ring.3", {"gln_ring_fetch", MODEL_STORE, nullptr}},
+	{"ring.4", {"is_harvested", MODEL_LOAD, nullptr}},
+	{"ring.6", {"glni_ring_free_pending", MODEL_STORE, nullptr}},
+	{"ring.7", {"ring_used", MODEL_LOAD, nullptr}},
 	{"page.1", {"page_try_lock", MODEL_CHANGE, nullptr}},
 	{"page.2", {"page_unlock", MODEL_STORE, nullptr}},
 };

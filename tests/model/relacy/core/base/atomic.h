@@ -80,6 +80,10 @@ template <> struct model_number<bool> {
 	typedef unsigned char type;
 };
 
+template <typename T> struct model_number<T *> {
+	typedef uintptr_t type;
+};
+
 /** struct model_atomic - _Atomic(T). */
 template <typename T> struct model_atomic {
 	typename model_number<T>::type number;
@@ -91,6 +95,8 @@ template <typename T> struct model_atomic {
 typedef model_atomic<uint64_t> gln_word;
 
 static_assert(sizeof(gln_word) == 8, "a word of a bitmap is 8 bytes");
+
+/* Below, numbers and pointers become numbers, and back, as in C. */
 
 /* Looking for a cell may make it: for that, a const object is not. */
 template <typename T> uint64_t model_cell_of(const model_atomic<T> *object)
@@ -111,15 +117,14 @@ template <typename T>
 T model_load(const model_atomic<T> *object, model_order order,
 	     model_place place)
 {
-	return static_cast<T>(
-		model_cell_load(model_cell_of(object), order, place));
+	return (T)model_cell_load(model_cell_of(object), order, place);
 }
 
 template <typename T>
 void model_store(model_atomic<T> *object, typename model_exactly<T>::type value,
 		 model_order order, model_place place)
 {
-	model_cell_store(model_cell_of(object), value, order, place);
+	model_cell_store(model_cell_of(object), (uint64_t)value, order, place);
 }
 
 template <typename T>
@@ -127,8 +132,8 @@ T model_change_value(model_atomic<T> *object, model_change change,
 		     typename model_exactly<T>::type operand, model_order order,
 		     model_place place)
 {
-	return static_cast<T>(model_cell_change(model_cell_of(object), change,
-						operand, order, place));
+	return (T)model_cell_change(model_cell_of(object), change,
+				    (uint64_t)operand, order, place);
 }
 
 template <typename T>
@@ -136,11 +141,12 @@ bool model_cas(model_atomic<T> *object, T *seen,
 	       typename model_exactly<T>::type value, bool may_fail,
 	       model_order order, model_place place)
 {
-	uint64_t found = *seen;
-	const bool done = model_cell_cas(model_cell_of(object), &found, value,
-					 may_fail, order, place);
+	uint64_t found = (uint64_t)*seen;
+	const bool done =
+		model_cell_cas(model_cell_of(object), &found, (uint64_t)value,
+			       may_fail, order, place);
 
-	*seen = static_cast<T>(found);
+	*seen = (T)found;
 	return done;
 }
 
