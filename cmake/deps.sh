@@ -15,7 +15,7 @@ build_set='gcc libc6-dev cmake ninja-build pkg-config liburcu-dev
 	libjemalloc-dev libhwloc-dev libjansson-dev systemtap-sdt-dev'
 # clang's ThreadSanitizer and AddressSanitizer are in libclang-rt-14-dev.
 test_set='clang clang-format clang-tidy libclang-rt-14-dev cppcheck
-	libcriterion-dev python3 mandoc git qemu-user
+	libcriterion-dev python3 mandoc git qemu-user g++ relacy-dev
 	gcc-powerpc64-linux-gnu libc6-dev-ppc64-cross
 	gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
 	gcc-s390x-linux-gnu libc6-dev-s390x-cross

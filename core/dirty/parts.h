@@ -94,7 +94,7 @@ struct gln_vm_harvest {
 	const struct step *step;
 	uint64_t part_pages;
 	gln_word next_part;
-	_Atomic int err;
+	_Atomic(int) err;
 	void (*visit)(void *ctx, const struct gln_range *runs, size_t nr_runs);
 	void *ctx;
 };

@@ -24,8 +24,8 @@
 
 /** struct ring_entry - a gln_ring_entry, as several threads use it. */
 struct ring_entry {
-	_Atomic uint32_t flags;
-	_Atomic uint32_t slot;
+	_Atomic(uint32_t) flags;
+	_Atomic(uint32_t) slot;
 	gln_word offset;
 };
 
@@ -47,8 +47,8 @@ struct ring {
 	uint32_t nr_entries;
 	uint32_t soft_limit;
 	uint32_t nr_pending;
-	_Atomic uint32_t dirty_index;
-	_Atomic uint32_t reset_index;
+	_Atomic(uint32_t) dirty_index;
+	_Atomic(uint32_t) reset_index;
 };
 
 /** glni_ring_init() - allocate @nr_entries of them. 0 or -ENOMEM. */

@@ -35,8 +35,8 @@ struct slot {
 	struct gln_backend_slot face;
 	_Atomic(struct bitmap *) marks;
 	struct log *log;
-	_Atomic uint32_t claim;
-	_Atomic bool is_closed;
+	_Atomic(uint32_t) claim;
+	_Atomic(bool) is_closed;
 	struct slot *next_rearmed;
 };
 

@@ -26,8 +26,8 @@
 
 /** struct gate - zeroed, it is closed and nobody is inside. */
 struct gate {
-	_Atomic uint32_t nr_running;
-	_Atomic bool is_ready;
+	_Atomic(uint32_t) nr_running;
+	_Atomic(bool) is_ready;
 };
 
 /** gate_is_ready() - is it open? Counted, also the last test before entry. */
