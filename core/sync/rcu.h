@@ -13,6 +13,8 @@
 
 #include <glean/platform.h>
 
+#include <stdbool.h>
+
 #include "core/base/atomic.h"
 
 #if GLN_HOSTED
@@ -77,6 +79,68 @@ static inline void glni_read_unlock(void)
 static inline void glni_synchronize(void)
 {
 	gln_plat_synchronize();
+}
+#endif
+
+/**
+ * struct short_section - a section that ends in the function that began it, or
+ * in one that it ends with. No signal handler leaves one open behind it.
+ *
+ * glni_short_lock() - begin it. False, and no section, if this thread has to
+ * take the long way, glni_read_lock().
+ * glni_short_unlock() - end it.
+ */
+#ifdef URCU_BP_GP_COUNT
+/*
+ * What liburcu's two functions do, for a thread that is in its registry and in
+ * no other section. Where the thread's reader is, is looked for once; nothing
+ * of it is a call, nor a fence.
+ */
+struct short_section {
+	struct urcu_bp_reader *reader;
+};
+
+static inline bool glni_short_lock(struct short_section *section)
+{
+	struct urcu_bp_reader *const reader = URCU_TLS(urcu_bp_reader);
+
+	if (!reader || !urcu_bp_has_sys_membarrier ||
+	    CMM_LOAD_SHARED(reader->ctr) & URCU_BP_GP_CTR_NEST_MASK)
+		return false;
+
+	cmm_barrier();
+	CMM_STORE_SHARED(reader->ctr, CMM_LOAD_SHARED(urcu_bp_gp.ctr));
+	cmm_barrier();
+	section->reader = reader;
+	return true;
+}
+
+static inline void glni_short_unlock(const struct short_section *section)
+{
+	struct urcu_bp_reader *const reader = section->reader;
+
+	glni_rcu_section_ended();
+	cmm_barrier();
+	CMM_STORE_SHARED(reader->ctr,
+			 CMM_LOAD_SHARED(reader->ctr) - URCU_BP_GP_COUNT);
+	cmm_barrier();
+}
+#else
+struct short_section {
+	char nothing;
+};
+
+static inline bool glni_short_lock(struct short_section *section)
+{
+	section->nothing = 0;
+	glni_read_lock();
+	return true;
+}
+
+static inline void glni_short_unlock(const struct short_section *section)
+{
+	(void)section;
+	glni_read_unlock();
 }
 #endif
 
