@@ -106,6 +106,38 @@ FixtureTest(mark, the_slot_of_the_last_mark_may_go_move_and_come_back)
 	gln_vcpu_unregister(vcpu);
 }
 
+/* B1: whoever set the page's bit may not have come to the levels above it. */
+Test(mark, a_marked_page_has_every_level_above_it_set_again)
+{
+	/* The smallest slot whose summary has two levels above it. */
+	const uint64_t nr_pages = LINE_PAGES * LINE_PAGES * LINE_PAGES + 1;
+	const uint64_t page = nr_pages - 1;
+	struct gln_vcpu *vcpu;
+	struct bitmap *live;
+
+	guest_start(&guest, 0, 0);
+	guest_log_slot(&guest, 1, 0, nr_pages);
+	vcpu = guest_vcpu(&guest, 3);
+	live = guest_log(&guest, 1)->live;
+	cr_assert_eq(live->nr_upper, 2);
+	cr_assert_eq(gln_vcpu_mark(vcpu, page), 1);
+	for (unsigned int i = 0; i < 2 * (live->nr_upper + 1); i++) {
+		const unsigned int level = i / 2;
+		const uint64_t bit = page >> (LINE_SHIFT * (level + 1));
+		gln_word *const word =
+			&bitmap_level(live, level)[bit / GLN_WORD_BITS];
+		const uint64_t mask = UINT64_C(1) << bit % GLN_WORD_BITS;
+
+		gln_fetch_and_relaxed(word, ~mask);
+		cr_assert_eq(i % 2 ? gln_vcpu_mark(vcpu, page)
+				   : gln_dirty_mark(guest.vm, page),
+			     0);
+		cr_assert(gln_load_relaxed(word) & mask, "level %u", level);
+	}
+	gln_vcpu_unregister(vcpu);
+	guest_stop(&guest);
+}
+
 enum { CHANGE_SLOTS = 5, CHANGE_STRIDE = 300 };
 
 /* struct places - slots that come, go and move, and their marks. */
