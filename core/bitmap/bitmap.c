@@ -7,6 +7,9 @@
 #include "core/base/assert.h"
 #include "core/base/memory.h"
 
+/* Kept out of a short function, which would else save registers for it. */
+#define NOINLINE __attribute__((noinline))
+
 /* How many are set of marks that mostly are all new, or none of them. */
 static uint64_t count_fresh(uint64_t fresh)
 {
@@ -53,13 +56,11 @@ static uint64_t mark_in_group(struct bitmap *bm, uint64_t first, uint64_t end)
 	return nr_new;
 }
 
-uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
-				uint64_t count)
+/* Pages [first, end), of one word or of many. */
+static NOINLINE uint64_t mark_groups(struct bitmap *bm, uint64_t first,
+				     uint64_t end)
 {
-	const uint64_t end = first + count;
 	uint64_t nr_new = 0;
-
-	gln_assert(first <= bm->nr_pages && count <= bm->nr_pages - first);
 
 	bitmap_written(bm);
 	while (first < end) {
@@ -71,6 +72,22 @@ uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
 	}
 
 	return nr_new;
+}
+
+uint64_t glni_bitmap_mark_range(struct bitmap *bm, uint64_t first,
+				uint64_t count)
+{
+	const unsigned int bit = first % GLN_WORD_BITS;
+
+	gln_assert(first <= bm->nr_pages && count <= bm->nr_pages - first);
+
+	if (!count)
+		return 0;
+	if (count > GLN_WORD_BITS - bit)
+		return mark_groups(bm, first, first + count);
+	return count_fresh(
+		bitmap_mark_word(bm, first >> GLN_WORD_SHIFT,
+				 gln_low_bits((unsigned int)count) << bit));
 }
 
 static uint64_t next_set(const struct bitmap *bm, unsigned int level,

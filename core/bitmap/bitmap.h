@@ -315,6 +315,53 @@ static inline bool bitmap_mark(struct bitmap *bm, uint64_t page)
 	return fresh;
 }
 
+/* Is this bit of a level set? Levels are looked at from the words up. */
+static inline bool bitmap_level_has(const gln_word *level, uint64_t bit)
+{
+	/* sync mark.8 (acquire) <-> take.1: as mark.7. */
+	return gln_load_acquire(&level[bit >> GLN_WORD_SHIFT]) >>
+		       bit % GLN_WORD_BITS &
+	       1;
+}
+
+/**
+ * bitmap_is_marked() - would bitmap_mark() find nothing to do? It looks at what
+ * that one looks at, in its order.
+ */
+static inline bool bitmap_is_marked(struct bitmap *bm, uint64_t page)
+{
+	uint64_t bit = page >> LINE_SHIFT;
+
+	bitmap_written(bm);
+	if (bitmap_look(bm, page >> GLN_WORD_SHIFT,
+			UINT64_C(1) << page % GLN_WORD_BITS))
+		return false;
+	if (bitmap_is_quick(bm))
+		return true;
+	if (!bitmap_level_has(bm->summary, bit))
+		return false;
+	for (unsigned int i = 0; i < bm->nr_upper; i++) {
+		bit >>= LINE_SHIFT;
+		if (!bitmap_level_has(bm->upper[i], bit))
+			return false;
+	}
+
+	return true;
+}
+
+/** bitmap_mark_rest() - bitmap_mark() after such a look, which said no. */
+static inline bool bitmap_mark_rest(struct bitmap *bm, uint64_t page)
+{
+	const uint64_t word = page >> GLN_WORD_SHIFT;
+	bool fresh;
+
+	bitmap_to_mark(bm, word);
+	fresh = bitmap_set_bit(&bm->words[word],
+			       UINT64_C(1) << page % GLN_WORD_BITS);
+	bitmap_marked(bm, word);
+	return fresh;
+}
+
 /**
  * glni_bitmap_mark_range() - mark pages [first, first + count), all of them
  * below nr_pages. Returns how many marks are new.

@@ -87,10 +87,10 @@ static uint64_t take_summary_word(const struct summary_take *take,
 			       gln_div_up(take->end, one));
 
 	/*
-	 * sync take.1 (acq_rel) <-> mark.4, mark.7: what is behind each bit is
-	 * set before we look at it. Under a bit that was set every word is
-	 * changed, also where it is 0: a marker that skips a set bit must find
-	 * that it is cleared (mark.7).
+	 * sync take.1 (acq_rel) <-> mark.4, mark.7, mark.8: what is behind each
+	 * bit is set before we look at it. Under a bit that was set every word
+	 * is changed, also where it is 0: a marker that skips a set bit must
+	 * find that it is cleared (mark.7).
 	 */
 	return gln_fetch_and_acq_rel(&bitmap_level(take->bm, level)[word],
 				     ~uncut_bits(level, word, take->first,

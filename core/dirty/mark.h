@@ -37,6 +37,23 @@ static inline int dirty_mark(const struct slot_set *set, gln_gfn gfn)
 	return result;
 }
 
+/** struct mark_place - where a page is marked, for as long as a section. */
+struct mark_place {
+	struct bitmap *marks;
+	uint64_t page;
+};
+
+/** mark_place_find() - false if @slot does not hold @gfn, or is not logged. */
+static inline bool mark_place_find(const struct slot *slot, gln_gfn gfn,
+				   struct mark_place *place)
+{
+	place->page = gfn - slot->face.base;
+	if (!slot_has(slot, gfn))
+		return false;
+	place->marks = slot_marks(slot);
+	return place->marks;
+}
+
 /** slot_mark_pages() - mark what of @range is in @slot, in such a section. */
 static inline uint64_t slot_mark_pages(struct slot *slot,
 				       struct gln_range range)

@@ -40,10 +40,15 @@ struct slot {
 	struct slot *next_rearmed;
 };
 
-/** struct slot_array - slots by ascending base; they do not overlap. */
+/**
+ * struct slot_array - slots by ascending base; they do not overlap.
+ *
+ * @largest: the one with most pages, where most marks are; NULL without slots.
+ */
 struct slot_array {
 	size_t nr_slots;
 	size_t capacity;
+	struct slot *largest;
 	struct slot *slots[];
 };
 
@@ -67,6 +72,13 @@ static inline const struct slot_array *slot_array_get(
 	return gln_load_acquire(&set->array);
 }
 
+/** slot_has() - does @slot hold @gfn? */
+static inline bool slot_has(const struct slot *slot, gln_gfn gfn)
+{
+	/* Below the base it wraps, past all that a slot can hold. */
+	return gfn - slot->face.base < slot->face.nr_pages;
+}
+
 /** slot_at_or_after() - index of the first slot that ends after @gfn. */
 static inline size_t slot_at_or_after(const struct slot_array *array,
 				      gln_gfn gfn)
@@ -76,14 +88,14 @@ static inline size_t slot_at_or_after(const struct slot_array *array,
 
 	while (low < high) {
 		const size_t mid = low + (high - low) / 2;
-		const struct gln_backend_slot *face = &array->slots[mid]->face;
+		const struct slot *const slot = array->slots[mid];
 
-		if (gfn >= face->base && gfn - face->base >= face->nr_pages)
-			low = mid + 1;
-		else if (gfn >= face->base)
+		if (slot_has(slot, gfn))
 			return mid;
-		else
+		if (gfn < slot->face.base)
 			high = mid;
+		else
+			low = mid + 1;
 	}
 
 	return low;

@@ -43,12 +43,26 @@ static int grow_spare(struct slot_set *set, const struct gln_allocator *from,
 	return 0;
 }
 
+static struct slot *find_largest(const struct slot_array *array)
+{
+	struct slot *largest = NULL;
+
+	for (size_t i = 0; i < array->nr_slots; i++)
+		if (!largest ||
+		    array->slots[i]->face.nr_pages > largest->face.nr_pages)
+			largest = array->slots[i];
+
+	return largest;
+}
+
 /* The one writer publishes the spare; afterwards nobody reads the old array. */
 static void publish_spare(struct slot_set *set)
 {
 	/* Relaxed: we are the only one who stores here. */
 	struct slot_array *const old = gln_load_relaxed(&set->array);
 
+	if (set->spare)
+		set->spare->largest = find_largest(set->spare);
 	/* sync slot.2 (release) -> slot.1: slots before their array. */
 	gln_store_release(&set->array, set->spare);
 	if (old)

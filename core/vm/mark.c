@@ -13,6 +13,8 @@
  */
 #define SECTION_PAGES (UINT64_C(1) << 26)
 
+#define NOINLINE __attribute__((noinline))
+
 bool glni_vcpu_mark(struct gln_vcpu *vcpu, struct slot *slot, gln_gfn gfn)
 {
 	const uint64_t page = gfn - slot->face.base;
@@ -28,20 +30,77 @@ bool glni_vcpu_mark(struct gln_vcpu *vcpu, struct slot *slot, gln_gfn gfn)
 	return slot_mark_page(slot, page);
 }
 
-int gln_dirty_mark(struct gln_vm *vm, gln_gfn gfn)
+/*
+ * A mark has a short way and a long one. The short way looks at one slot, the
+ * likeliest, and calls nothing before it has seen that the page is marked. What
+ * is not as usual goes the long way: a ring, another slot, one that is not
+ * logged.
+ *
+ * The long way, and what is left of the short one where the page is not marked,
+ * are functions that it ends with: so it need not save a register for them.
+ */
+static NOINLINE int mark_anywhere(struct gln_vm *vm, gln_gfn gfn)
 {
-	if (vm_has_rings_only(vm))
-		return -ENXIO;
 	return dirty_mark(&vm->slots, gfn);
 }
 
-int gln_vcpu_mark(struct gln_vcpu *vcpu, gln_gfn gfn)
+/* In a section, which ends here. */
+static NOINLINE int mark_here(struct mark_place place)
+{
+	const bool is_new = bitmap_mark_rest(place.marks, place.page);
+
+	glni_read_unlock();
+	return is_new;
+}
+
+/* Is @gfn in the largest slot, where most are? */
+static inline bool find_in_largest(const struct gln_vm *vm, gln_gfn gfn,
+				   struct mark_place *place)
+{
+	const struct slot_array *const array = slot_array_get(&vm->slots);
+
+	return array && array->largest &&
+	       mark_place_find(array->largest, gfn, place);
+}
+
+int gln_dirty_mark(struct gln_vm *vm, gln_gfn gfn)
+{
+	struct mark_place place;
+
+	if (vm_has_rings_only(vm))
+		return -ENXIO;
+	glni_read_lock();
+	if (!find_in_largest(vm, gfn, &place)) {
+		glni_read_unlock();
+		return mark_anywhere(vm, gfn);
+	}
+	if (!bitmap_is_marked(place.marks, place.page))
+		return mark_here(place);
+	glni_read_unlock();
+
+	return 0;
+}
+
+/* The slot of @gfn, or NULL. The vCPU remembers which one it is. */
+static struct slot *find_slot(struct gln_vcpu *vcpu, gln_gfn gfn)
+{
+	const struct slot_array *const array = slot_array_get(&vcpu->vm->slots);
+	const size_t i = slot_at_or_after(array, gfn);
+
+	if (!array || i == array->nr_slots || !slot_has(array->slots[i], gfn))
+		return NULL;
+	/* Relaxed: of one thread, and of its signal handlers. */
+	gln_store_relaxed(&vcpu->last_slot, i);
+	return array->slots[i];
+}
+
+static NOINLINE int vcpu_mark_anywhere(struct gln_vcpu *vcpu, gln_gfn gfn)
 {
 	struct slot *slot;
 	int result = -ENOENT;
 
 	glni_read_lock();
-	slot = slot_find(&vcpu->vm->slots, gfn);
+	slot = find_slot(vcpu, gfn);
 	if (slot)
 		result = glni_vcpu_mark(vcpu, slot, gfn);
 	glni_read_unlock();
@@ -50,6 +109,48 @@ int gln_vcpu_mark(struct gln_vcpu *vcpu, gln_gfn gfn)
 	if (result > 0)
 		vcpu_count(vcpu, VCPU_NEW_MARKS);
 	return result;
+}
+
+static NOINLINE int vcpu_mark_here(struct gln_vcpu *vcpu,
+				   struct mark_place place)
+{
+	const int is_new = mark_here(place);
+
+	vcpu_count(vcpu, VCPU_MARKS);
+	if (is_new)
+		vcpu_count(vcpu, VCPU_NEW_MARKS);
+	return is_new;
+}
+
+/* Is @gfn in the slot that has the place of the last one? */
+static inline bool find_in_last(const struct gln_vcpu *vcpu, gln_gfn gfn,
+				struct mark_place *place)
+{
+	const struct slot_array *const array = slot_array_get(&vcpu->vm->slots);
+	/* Relaxed: a guess, of an array that may have been another one. */
+	const size_t i = gln_load_relaxed(&vcpu->last_slot);
+
+	return array && i < array->nr_slots &&
+	       mark_place_find(array->slots[i], gfn, place);
+}
+
+int gln_vcpu_mark(struct gln_vcpu *vcpu, gln_gfn gfn)
+{
+	struct mark_place place;
+
+	if (vcpu->ring.entries)
+		return vcpu_mark_anywhere(vcpu, gfn);
+	glni_read_lock();
+	if (!find_in_last(vcpu, gfn, &place)) {
+		glni_read_unlock();
+		return vcpu_mark_anywhere(vcpu, gfn);
+	}
+	if (!bitmap_is_marked(place.marks, place.page))
+		return vcpu_mark_here(vcpu, place);
+	glni_read_unlock();
+
+	vcpu_count(vcpu, VCPU_MARKS);
+	return 0;
 }
 
 /*
@@ -90,13 +191,33 @@ out:
 	return nr;
 }
 
-uint64_t gln_dirty_mark_range(struct gln_vm *vm, struct gln_range range)
+static NOINLINE uint64_t mark_everywhere(struct gln_vm *vm,
+					 struct gln_range range)
 {
 	uint64_t nr = 0;
 
 	range.count = gln_min(range.count, UINT64_MAX - range.first);
 	while (range.count)
 		nr += mark_some(vm, &range);
+
+	return nr;
+}
+
+uint64_t gln_dirty_mark_range(struct gln_vm *vm, struct gln_range range)
+{
+	struct mark_place place;
+	uint64_t nr;
+
+	if (range.count > SECTION_PAGES)
+		return mark_everywhere(vm, range);
+	glni_read_lock();
+	if (!find_in_largest(vm, range.first, &place) ||
+	    range.count > place.marks->nr_pages - place.page) {
+		glni_read_unlock();
+		return mark_everywhere(vm, range);
+	}
+	nr = glni_bitmap_mark_range(place.marks, place.page, range.count);
+	glni_read_unlock();
 
 	return nr;
 }

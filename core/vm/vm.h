@@ -37,12 +37,14 @@ enum vcpu_count {
  * struct gln_vcpu - a thread that marks, with counters only it writes.
  *
  * @face:	what the backend sees; its id is the embedder's.
+ * @last_slot:	where it found a slot last: where to look first next time.
  * @ring:	without entries where rings are not on.
  * @is_inside:	it is counted by the VM's gate. Its thread's own.
  */
 struct gln_vcpu {
 	struct gln_backend_vcpu face;
 	struct gln_vm *vm;
+	_Atomic size_t last_slot;
 	struct gln_vcpu *next;
 	struct ring ring;
 	bool is_inside;

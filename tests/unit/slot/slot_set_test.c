@@ -301,6 +301,24 @@ static void check_order(uint64_t seed)
 	}
 }
 
+static void check_largest(struct model *model, uint64_t seed)
+{
+	const struct slot_array *const array = slot_array_get(&set);
+	uint64_t nr_pages = 0;
+
+	for (size_t i = 0; i < MODEL_SLOTS; i++)
+		if (model->used[i])
+			nr_pages = gln_max(nr_pages,
+					   model->slots[i].face.nr_pages);
+	if (!array)
+		return;
+	require(!array->largest == !nr_pages, "seed %" PRIu64, seed);
+	require(!nr_pages || (array->largest->face.nr_pages == nr_pages &&
+			      slot_find(&set, array->largest->face.base) ==
+				      array->largest),
+		"seed %" PRIu64 ": the largest is another one", seed);
+}
+
 /* Every frame around every boundary, in any slot or none. */
 static void check_lookups(struct model *model, uint64_t seed)
 {
@@ -342,6 +360,7 @@ FixtureTest(slot_set, random_changes_agree_with_a_list)
 		for (unsigned int i = 0; i < 200; i++) {
 			add_or_remove(&model, &random, seed);
 			check_order(seed);
+			check_largest(&model, seed);
 			check_lookups(&model, seed);
 		}
 		for (size_t i = 0; i < MODEL_SLOTS; i++)

@@ -75,6 +75,176 @@ FixtureTest(mark, a_vcpu_marks_alike_and_counts)
 	cr_assert_eq(guest_stats(&guest).vcpu_new_marks, 2);
 }
 
+FixtureTest(mark, the_slot_of_the_last_mark_may_go_move_and_come_back)
+{
+	struct gln_vcpu *const vcpu = guest_vcpu(&guest, 3);
+
+	guest_log_slot(&guest, 1, 1000, 100);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 1050), 1);
+	/* It is another number in the array now. */
+	guest_log_slot(&guest, 2, 0, 100);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 1050), 0);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 50), 1);
+	cr_assert_eq(gln_slot_move(guest.vm, 1, 2000), 0);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 1050), -ENOENT);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 2050), 0);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 2051), 1);
+	cr_assert_eq(gln_slot_remove(guest.vm, 1), 0);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 2050), -ENOENT);
+	/* Its memory, and its frames, are another slot's. */
+	guest_add_slot(&guest, 3, 2000, 100);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 2050), 0);
+	cr_assert_eq(gln_log_enable(guest.vm, 3, 0), 0);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 2050), 1);
+	cr_assert_eq(gln_log_disable(guest.vm, 3), 0);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 2050), 0);
+	cr_assert_eq(gln_slot_remove(guest.vm, 3), 0);
+	cr_assert_eq(gln_slot_remove(guest.vm, 2), 0);
+	cr_assert_eq(gln_vcpu_mark(vcpu, 50), -ENOENT);
+	cr_assert_eq(guest_stats(&guest).vcpu_marks, 11);
+	cr_assert_eq(guest_stats(&guest).vcpu_new_marks, 4);
+	gln_vcpu_unregister(vcpu);
+}
+
+/* B1: whoever set the page's bit may not have come to the levels above it. */
+Test(mark, a_marked_page_has_every_level_above_it_set_again)
+{
+	/* The smallest slot whose summary has two levels above it. */
+	const uint64_t nr_pages = LINE_PAGES * LINE_PAGES * LINE_PAGES + 1;
+	const uint64_t page = nr_pages - 1;
+	struct gln_vcpu *vcpu;
+	struct bitmap *live;
+
+	guest_start(&guest, 0, 0);
+	guest_log_slot(&guest, 1, 0, nr_pages);
+	vcpu = guest_vcpu(&guest, 3);
+	live = guest_log(&guest, 1)->live;
+	cr_assert_eq(live->nr_upper, 2);
+	cr_assert_eq(gln_vcpu_mark(vcpu, page), 1);
+	for (unsigned int i = 0; i < 2 * (live->nr_upper + 1); i++) {
+		const unsigned int level = i / 2;
+		const uint64_t bit = page >> (LINE_SHIFT * (level + 1));
+		gln_word *const word =
+			&bitmap_level(live, level)[bit / GLN_WORD_BITS];
+		const uint64_t mask = UINT64_C(1) << bit % GLN_WORD_BITS;
+
+		gln_fetch_and_relaxed(word, ~mask);
+		cr_assert_eq(i % 2 ? gln_vcpu_mark(vcpu, page)
+				   : gln_dirty_mark(guest.vm, page),
+			     0);
+		cr_assert(gln_load_relaxed(word) & mask, "level %u", level);
+	}
+	gln_vcpu_unregister(vcpu);
+	guest_stop(&guest);
+}
+
+enum { CHANGE_SLOTS = 5, CHANGE_STRIDE = 300 };
+
+/* struct places - slots that come, go and move, and their marks. */
+struct places {
+	uint64_t nr_pages[CHANGE_SLOTS]; /* 0: there is none */
+	uint64_t at[CHANGE_SLOTS]; /* which place it has; no two the same */
+	bool is_logged[CHANGE_SLOTS];
+	uint8_t marks[CHANGE_SLOTS][CHANGE_STRIDE];
+};
+
+/* Have slots @a and @b change places, as long as there is only one of them. */
+static void change_places(struct places *places, uint32_t a, uint32_t b)
+{
+	const uint64_t at = places->at[a];
+
+	if (!places->nr_pages[a] || places->nr_pages[b])
+		return;
+	places->at[a] = places->at[b];
+	places->at[b] = at;
+	cr_assert_eq(gln_slot_move(guest.vm, a, places->at[a] * CHANGE_STRIDE),
+		     0);
+}
+
+static void add_slot(struct places *places, struct test_random *random,
+		     uint32_t id)
+{
+	const uint64_t nr = test_random_between(random, 1, CHANGE_STRIDE);
+
+	guest_add_slot(&guest, id, places->at[id] * CHANGE_STRIDE, nr);
+	places->nr_pages[id] = nr;
+	places->is_logged[id] = test_random_below(random, 3) != 0;
+	memset(places->marks[id], 0, CHANGE_STRIDE);
+	if (places->is_logged[id])
+		cr_assert_eq(gln_log_enable(guest.vm, id, 0), 0);
+}
+
+static void change_slots(struct places *places, struct test_random *random)
+{
+	const uint32_t id = (uint32_t)test_random_below(random, CHANGE_SLOTS);
+
+	if (!places->nr_pages[id]) {
+		add_slot(places, random, id);
+	} else if (test_random_below(random, 2)) {
+		change_places(
+			places, id,
+			(uint32_t)test_random_below(random, CHANGE_SLOTS));
+	} else {
+		cr_assert_eq(gln_slot_remove(guest.vm, id), 0);
+		places->nr_pages[id] = 0;
+	}
+}
+
+/* What a mark of a frame returns; notes the mark. */
+static int place_mark(struct places *places, gln_gfn gfn)
+{
+	const uint64_t page = gfn % CHANGE_STRIDE;
+	uint32_t id = 0;
+	int is_new;
+
+	while (places->at[id] != gfn / CHANGE_STRIDE)
+		id++;
+	if (page >= places->nr_pages[id])
+		return -ENOENT;
+	is_new = places->is_logged[id] && !places->marks[id][page];
+	places->marks[id][page] = 1;
+	return is_new;
+}
+
+static void mark_some_places(struct places *places, struct gln_vcpu *vcpu,
+			     struct test_random *random, uint64_t seed)
+{
+	for (unsigned int i = 0; i < 8; i++) {
+		const gln_gfn gfn = test_random_below(
+			random, (uint64_t)CHANGE_SLOTS * CHANGE_STRIDE);
+		const bool is_vcpus = test_random_below(random, 3) != 0;
+		const int want = place_mark(places, gfn);
+		const int got = is_vcpus ? gln_vcpu_mark(vcpu, gfn)
+					 : gln_dirty_mark(guest.vm, gfn);
+
+		require(got == want,
+			"seed %" PRIu64 ": frame %" PRIu64 ": %d, not %d", seed,
+			gfn, got, want);
+	}
+}
+
+FixtureTest(mark, marks_among_random_changes_of_slots_agree_with_the_model)
+{
+	struct gln_vcpu *const vcpu = guest_vcpu(&guest, 3);
+
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		static struct places places;
+		struct test_random random = {seed};
+
+		memset(&places, 0, sizeof(places));
+		for (uint32_t id = 0; id < CHANGE_SLOTS; id++)
+			places.at[id] = id;
+		for (unsigned int i = 0; i < 60; i++) {
+			change_slots(&places, &random);
+			mark_some_places(&places, vcpu, &random, seed);
+		}
+		for (uint32_t id = 0; id < CHANGE_SLOTS; id++)
+			if (places.nr_pages[id])
+				cr_assert_eq(gln_slot_remove(guest.vm, id), 0);
+	}
+	gln_vcpu_unregister(vcpu);
+}
+
 FixtureTest(mark, a_range_covers_slots_and_holes)
 {
 	/* [100, 200) not logged [200, 264) | hole | [300, 310) [310, 311) */
