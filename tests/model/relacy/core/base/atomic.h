@@ -69,7 +69,6 @@ bool model_cell_cas(uint64_t cell, uint64_t *seen, uint64_t value,
 		    bool may_fail, model_order order, model_place place);
 void model_fence_seq_cst(model_place place);
 
-
 template <typename T> struct model_number {
 	typedef T type;
 };
