@@ -82,7 +82,7 @@ def check_blocks():
         mapped = {}
         for blocks, split in (("on", "on"), ("on", "off"), ("off", "on")):
             result = run_json("--backend", backend, "--blocks", blocks,
-                              "--eager-split", split, "--rate", "20000")
+                              "--eager-split", split, *BUSY)
             if result:
                 mapped[blocks, split] = result["faults"]["mapped"]
         check(len(mapped) == 3 and
