@@ -16,6 +16,9 @@
 /** gln_word - 64 bits shared between threads: dirty words, HPTE halves. */
 typedef _Atomic uint64_t gln_word;
 
+/** gln_byte - and 8. */
+typedef _Atomic uint8_t gln_byte;
+
 _Static_assert(sizeof(gln_word) == 8, "a word of a bitmap is 8 bytes");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics take no lock");
 

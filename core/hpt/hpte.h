@@ -101,8 +101,7 @@ static inline void hpte_set_r(struct hpte *entry, uint64_t r)
  */
 static inline void hpte_clear_r(struct hpte *entry)
 {
-	_Atomic(uint8_t) *const byte =
-		(_Atomic(uint8_t) *)(void *)entry + HPTE_R_BYTE;
+	gln_byte *const byte = (gln_byte *)(void *)entry + HPTE_R_BYTE;
 
 	/* Relaxed: nothing else of the byte changes while we have the lock. */
 	gln_store_relaxed(byte, (uint8_t)(gln_load_relaxed(byte) & ~1U));

@@ -90,6 +90,7 @@ template <typename T> struct model_atomic {
 
 /** gln_word - as in the library. */
 typedef model_atomic<uint64_t> gln_word;
+typedef model_atomic<uint8_t> gln_byte;
 
 static_assert(sizeof(gln_word) == 8, "a word of a bitmap is 8 bytes");
 
