@@ -327,15 +327,19 @@ struct batch {
 };
 
 /*
- * Add the @lines of the summary word over @words, some at least. Its lines are
- * one span if it is full; others are one each, also where two touch: to find
- * out costs more than it saves.
+ * Add the lines of summary word @group, some at least. They are one span if it
+ * is full; others are one each, also where two touch: to find out costs more
+ * than it saves.
  *
  * In strides, the last of which may write spans past the end: how many lines a
  * word has, which the CPU cannot foresee, is asked once for each stride.
  */
-static void add_lines(struct batch *batch, uint64_t *words, uint64_t lines)
+static void add_lines(struct batch *batch, const struct snapshot *snap,
+		      uint64_t group)
 {
+	uint64_t *const words =
+		snap->words + (group << (LINE_WORD_SHIFT + GLN_WORD_SHIFT));
+	uint64_t lines = snap->taken[group];
 	const uint64_t top = UINT64_C(1) << (GLN_WORD_BITS - 1);
 	struct span *to = &batch->spans[batch->nr];
 
@@ -366,10 +370,7 @@ static uint64_t fill(struct batch *batch, const struct snapshot *snap,
 	batch->nr = 0;
 	for (; group < nr_groups && batch->nr < BATCH_SPANS; group++)
 		if (snap->taken[group])
-			add_lines(batch,
-				  &snap->words[group << (LINE_WORD_SHIFT +
-							 GLN_WORD_SHIFT)],
-				  snap->taken[group]);
+			add_lines(batch, snap, group);
 
 	return group;
 }

@@ -66,7 +66,8 @@ enum gln_harvest_strategy {
  * @max_pages:	take at most so many pages; 0 is no limit.
  * @max_ns:	stop looking for pages after so long; 0 is no limit. Read once
  *		every 32768 pages, and always after some progress;
- *		protecting and flushing what was taken comes on top.
+ *		protecting and flushing what was taken comes on top, and what
+ *		GLN_VM_QUICK_MARKS has it wait for.
  * @strategy:	FLIP goes with neither budget nor cursor.
  */
 struct gln_harvest_params {

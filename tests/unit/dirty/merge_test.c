@@ -936,39 +936,33 @@ FixtureTest(merge, reads_an_entry_once_however_long_it_takes)
 
 /* --- errors --- */
 
+static const uint64_t word = UINT64_MAX;
+static const struct gln_source good = {
+	.page_shift = 12, .data = &word, .nr = 64, .nr_set = 7};
+static const struct {
+	const char *what;
+	struct gln_source source;
+} bad[] = {
+	{"an unknown kind", {.kind = 3, .page_shift = 12}},
+	{"an unknown order", {.order = 3, .page_shift = 12}},
+	{"a page of 2^64 bytes", {.page_shift = 64}},
+	{"no data", {.page_shift = 12, .nr = 1}},
+	{"a bitmap with a stride", {.page_shift = 12, .stride_bytes = 8}},
+	{"a list whose entries overlap",
+	 {.kind = GLN_SOURCE_LIST, .stride_bytes = 7}},
+	{"more bits than a number has",
+	 {.data = &bad, .page_shift = 12, .offset = 2, .nr = UINT64_MAX - 1}},
+	{"more entries than a number has bytes",
+	 {.kind = GLN_SOURCE_LIST, .data = &bad, .nr = UINT64_C(1) << 61}},
+	{"as many to leave out",
+	 {.kind = GLN_SOURCE_LIST,
+	  .data = &bad,
+	  .nr = 1,
+	  .offset = UINT64_C(1) << 61}},
+};
+
 FixtureTest(merge, refuses_what_makes_no_sense_and_touches_nothing)
 {
-	const uint64_t word = UINT64_MAX;
-	const struct gln_source good = {
-		.page_shift = 12, .data = &word, .nr = 64, .nr_set = 7};
-	static const struct {
-		const char *what;
-		struct gln_source source;
-	} bad[] = {
-		{"an unknown kind", {.kind = 3, .page_shift = 12}},
-		{"an unknown order", {.order = 3, .page_shift = 12}},
-		{"a page of 2^64 bytes", {.page_shift = 64}},
-		{"no data", {.page_shift = 12, .nr = 1}},
-		{"a bitmap with a stride",
-		 {.page_shift = 12, .stride_bytes = 8}},
-		{"a list whose entries overlap",
-		 {.kind = GLN_SOURCE_LIST, .stride_bytes = 7}},
-		{"more bits than a number has",
-		 {.data = &bad,
-		  .page_shift = 12,
-		  .offset = 2,
-		  .nr = UINT64_MAX - 1}},
-		{"more entries than a number has bytes",
-		 {.kind = GLN_SOURCE_LIST,
-		  .data = &bad,
-		  .nr = UINT64_C(1) << 61}},
-		{"as many to leave out",
-		 {.kind = GLN_SOURCE_LIST,
-		  .data = &bad,
-		  .nr = 1,
-		  .offset = UINT64_C(1) << 61}},
-	};
-
 	guest_log_slot(&guest, ID, 0, 64);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct gln_source sources[] = {good, bad[i].source};
@@ -977,18 +971,6 @@ FixtureTest(merge, refuses_what_makes_no_sense_and_touches_nothing)
 			     -EINVAL, "%s", bad[i].what);
 		cr_expect_eq(sources[0].nr_set, 7, "%s", bad[i].what);
 	}
-
-	struct gln_harvest *const harvest = guest_begin(&guest, ID);
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct gln_source sources[] = {good, bad[i].source};
-
-		cr_expect_eq(gln_harvest_merge_sources(harvest, sources, 2),
-			     -EINVAL, "%s", bad[i].what);
-		cr_expect_eq(sources[0].nr_set, 7, "%s", bad[i].what);
-	}
-	cr_expect_eq(gln_harvest_merge_sources(harvest, NULL, 0), 0);
-	cr_expect_eq(gln_harvest_commit(harvest), 0);
 
 	struct gln_source source = good;
 
@@ -1007,11 +989,26 @@ FixtureTest(merge, refuses_what_makes_no_sense_and_touches_nothing)
 	cr_expect_eq(source.nr_set, 7);
 }
 
+FixtureTest(merge, into_a_harvest_refuses_the_same)
+{
+	struct gln_harvest *harvest;
+
+	guest_log_slot(&guest, ID, 0, 64);
+	harvest = guest_begin(&guest, ID);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct gln_source sources[] = {good, bad[i].source};
+
+		cr_expect_eq(gln_harvest_merge_sources(harvest, sources, 2),
+			     -EINVAL, "%s", bad[i].what);
+		cr_expect_eq(sources[0].nr_set, 7, "%s", bad[i].what);
+	}
+	cr_expect_eq(gln_harvest_merge_sources(harvest, NULL, 0), 0);
+	cr_expect_eq(gln_harvest_commit(harvest), 0);
+}
+
 FixtureTest(merge, does_not_mark_where_rings_are_all_there_is)
 {
-	const uint64_t word = UINT64_MAX;
-	struct gln_source source = {
-		.page_shift = 12, .data = &word, .nr = 64, .nr_set = 7};
+	struct gln_source source = good;
 
 	cr_assert_eq(gln_ring_enable(guest.vm, 16384, 0), 0);
 	guest_log_slot(&guest, ID, 0, 64);
