@@ -331,8 +331,9 @@ struct batch {
  * is full; others are one each, also where two touch: to find out costs more
  * than it saves.
  *
- * In strides, the last of which may write spans past the end: how many lines a
- * word has, which the CPU cannot foresee, is asked once for each stride.
+ * In strides, the last of which may write its last span again, past the end:
+ * how many lines a word has, which the CPU cannot foresee, is asked once for
+ * each stride.
  */
 static void add_lines(struct batch *batch, const struct snapshot *snap,
 		      uint64_t group)
@@ -340,7 +341,7 @@ static void add_lines(struct batch *batch, const struct snapshot *snap,
 	uint64_t *const words =
 		snap->words + (group << (LINE_WORD_SHIFT + GLN_WORD_SHIFT));
 	uint64_t lines = snap->taken[group];
-	const uint64_t top = UINT64_C(1) << (GLN_WORD_BITS - 1);
+	const uint64_t last = UINT64_C(1) << gln_last_set(lines);
 	struct span *to = &batch->spans[batch->nr];
 
 	if (lines == UINT64_MAX) {
@@ -352,7 +353,7 @@ static void add_lines(struct batch *batch, const struct snapshot *snap,
 	batch->nr += gln_popcount64(lines);
 	for (; lines; to += STRIDE) {
 		for (unsigned int i = 0; i < STRIDE; i++) {
-			const unsigned int line = gln_ctz64(lines | top);
+			const unsigned int line = gln_ctz64(lines | last);
 
 			to[i] = (struct span){&words[line << LINE_WORD_SHIFT],
 					      1};

@@ -90,13 +90,13 @@ static void wait_for_markers(const struct gln_vm_harvest *all, bool any_flips,
 		glni_fence_taken(form);
 }
 
-/* How many lines hold something, if anybody is there to care. */
-static uint64_t count_lines(const struct gln_vm_harvest *all)
+void glni_all_count_lines(struct gln_vm_harvest *all)
 {
 	uint64_t nr = 0;
 
+	all->nr_lines = 0;
 	if (!all->workers || all->workers->nr_workers < 2)
-		return 0;
+		return;
 	for (struct gln_harvest *h = all->first; h; h = h->next) {
 		const struct snapshot *const snap = &h->log->snap;
 		const uint64_t nr_words =
@@ -107,8 +107,7 @@ static uint64_t count_lines(const struct gln_vm_harvest *all)
 		     i++)
 			nr += gln_popcount64(snap->taken[i]);
 	}
-
-	return nr;
+	all->nr_lines = nr;
 }
 
 static int take_part(const struct part *part)
@@ -161,7 +160,7 @@ static int take_marks(struct gln_vm_harvest *all,
 	any = take_summaries(all);
 	wait_for_markers(all, any_flips, any);
 	finish_flips(all);
-	all->nr_lines = count_lines(all);
+	glni_all_count_lines(all);
 	if (any)
 		take_words(all);
 

@@ -16,6 +16,9 @@
 int glni_all_take(struct gln_vm_harvest *all,
 		  const struct gln_vm_harvest_params *params);
 
+/** glni_all_count_lines() - set @nr_lines, if anybody is there to care. */
+void glni_all_count_lines(struct gln_vm_harvest *all);
+
 /** glni_all_count() - pages that are in it: of slots where nobody has yet. */
 void glni_all_count(struct gln_vm_harvest *all);
 

@@ -43,6 +43,7 @@ static const struct step visit_step = {
 
 void glni_all_visit(struct gln_vm_harvest *all)
 {
+	glni_all_count_lines(all); /* merges add to what begin saw */
 	glni_parts_do(all, &visit_step);
 }
 
@@ -88,6 +89,7 @@ static uint64_t empty(struct gln_vm_harvest *all, const struct step *step)
 		return 0;
 	for (struct gln_harvest *h = all->first; h; h = h->next)
 		sums_clear(h);
+	glni_all_count_lines(all);
 	glni_parts_do(all, step);
 	for (struct gln_harvest *h = all->first; h; h = h->next) {
 		nr += sums_pages(h);

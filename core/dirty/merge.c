@@ -269,6 +269,8 @@ static void merge_views(struct merge *merge, const struct slot *slot,
 	const size_t next = open_views(&pass, merge->next);
 	const uint64_t nr_lines = gln_div_up(marks->nr_pages, LINE_PAGES);
 
+	if (!pass.nr_views)
+		merge->line = nr_lines;
 	while (merge->line < nr_lines && merge->budget) {
 		const uint64_t most = gln_max(merge->budget / pass.weight, 1);
 		const struct merge_lines span = {
@@ -401,20 +403,29 @@ static void start(struct merge *merge)
 	merge->is_started = true;
 }
 
+static void restart(struct merge *merge)
+{
+	merge->next = 0;
+	merge->line = 0;
+	merge->in_lists = false;
+	merge->entry = 0;
+	merge->rest.count = 0;
+}
+
 bool glni_merge_some(struct merge *merge, const struct slot *slot,
 		     struct bitmap *marks, uint64_t budget)
 {
 	gln_assert(budget);
 
-	if (!merge->is_started)
-		start(merge);
-	merge->budget = budget;
 	/*
 	 * Sources name frames. If the slot has moved since the last section,
-	 * lines that were gone through have others now: begin the pass again.
+	 * pages that were gone through have others now: begin again.
 	 */
-	if (merge->base != slot->face.base)
-		merge->line = 0;
+	if (!merge->is_started)
+		start(merge);
+	else if (merge->base != slot->face.base)
+		restart(merge);
+	merge->budget = budget;
 	merge->base = slot->face.base;
 	while (!merge->in_lists && merge->budget) {
 		if (merge->next < merge->nr_sources) {

@@ -71,6 +71,9 @@ static void note_merged(struct gln_harvest *harvest, uint64_t nr_new)
 	if (harvest->report.nr_pages)
 		harvest->report.nr_pages += nr_new;
 	harvest->is_empty = false;
+	/* One that found nothing, of one slot, has something to deliver now. */
+	if (!harvest->begun_ns && harvest->report.begin_ns)
+		harvest->begun_ns = gln_plat_now_ns();
 	gln_harvest_rewind(harvest);
 }
 

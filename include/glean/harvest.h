@@ -12,7 +12,8 @@
  *   G6  Nothing here allocates.
  *   G7  A harvest takes a budget and a cursor; it can stop and go on.
  *   G8  Once begin has returned, no vCPU can write a reported page without
- *       marking it again.
+ *       marking it again; but of pages that were merged into a harvest their
+ *       sources see to that (merge.h).
  *
  *	struct gln_harvest_params params = {
  *		.struct_bytes = sizeof(params),
@@ -86,7 +87,7 @@ struct gln_harvest_params {
  * and these are 0.
  *
  * @struct_bytes: set by the caller; members beyond it are not written.
- * @nr_pages:	pages taken.
+ * @nr_pages:	pages taken, and merged into it (merge.h).
  * @nr_runs:	ranges handed to the backend: maximal runs, joined where prices
  *		say so; 0 where it has nothing to protect or flush.
  * @next_page:	where a harvest that goes on must start; the slot's number of
@@ -174,7 +175,8 @@ GLN_PUBLIC int gln_harvest_report(struct gln_harvest *harvest,
  *		What is behind those that were written may be written to.
  *
  * A run is cut only where it was committed or aborted in part. The walk is over
- * what was not settled yet; it starts over after gln_harvest_rewind().
+ * what was not settled yet; it starts over after gln_harvest_rewind(), and
+ *after a merge that brought something new.
  *
  * Context: the harvester.
  * Return: how many ranges were written; 0 at the end, or if @max_ranges is 0.

@@ -25,7 +25,8 @@ struct gln_vcpu;
  * @struct_bytes: set by the caller; members beyond it are not written.
  * @harvests:	transactions begun, gets and clears of the KVM-shaped log too; a
  *		harvest of the whole VM is one a slot.
- * @harvested_pages: pages they took, counted when committed or aborted.
+ * @harvested_pages: pages they took, or that were merged into them, counted
+ *when committed or aborted.
  * @harvested_runs: ranges of them handed to the backend: maximal runs, joined
  *		where prices say so (backend.h).
  * @protect_calls: calls of the backend's protect.

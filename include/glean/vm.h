@@ -39,7 +39,7 @@ struct gln_vcpu;
  * else. In return each harvest that finds lines to look at waits for marks and
  * views under way to end, by whatever strategy: hosted, a microsecond or two
  * where there are none, and ten milliseconds and more for a view that stays
- * open. No budget cuts that short; under one of time it may come several times.
+ * open. No budget cuts that short; under one it may come several times.
  * A harvest begun within one's own view never ends. For devices that mark the
  * same pages over and over. Not with GLN_VM_FULL_FENCE; without a heavy fence
  * of the platform it changes nothing.

@@ -53,7 +53,7 @@ struct gln_vm_harvest_params {
  *
  * @struct_bytes: set by the caller; members beyond it are not written.
  * @nr_slots:	slots that are in it.
- * @nr_pages:	pages taken.
+ * @nr_pages:	pages taken, and merged into it (merge.h).
  * @nr_runs:	ranges handed to the backend: runs, or several of them where
  *		prices say so (backend.h); cut between parts.
  * @take_ns, @protect_ns, @flush_ns: as in harvest.h; by the clock, however

@@ -912,6 +912,57 @@ FixtureTest(merge, misses_no_frame_of_a_slot_that_moves_meanwhile)
 	cr_expect_eq(source.nr_new, 1);
 }
 
+/* More sources than a pass has, the first of which names the frame. */
+FixtureTest(merge, misses_none_of_a_pass_that_has_ended)
+{
+	static unsigned char bits[40 * LINE_PAGES / 8];
+	const uint64_t frame = UINT64_C(33) * LINE_PAGES + 3;
+	struct gln_source sources[GLN_MERGE_AT_ONCE + 1];
+	struct merge merge = {.sources = sources,
+			      .nr_sources = GLN_MERGE_AT_ONCE + 1};
+	const gln_gfn base = UINT64_C(5) * LINE_PAGES;
+
+	memset(bits, 0, sizeof(bits));
+	for (size_t i = 0; i < merge.nr_sources; i++)
+		sources[i] = (struct gln_source){.page_shift = 12};
+	sources[0].data = bits;
+	sources[0].nr = 8 * sizeof(bits);
+	bits[frame / 8] = 1U << frame % 8;
+	guest_log_slot(&guest, ID, 0, 30 * LINE_PAGES);
+	while (!merge.next)
+		cr_assert_not(merge_lines(&merge, 20));
+	cr_assert_eq(gln_slot_move(guest.vm, ID, base), 0);
+	gln_harvest_commit(guest_begin(&guest, ID));
+	while (!merge_lines(&merge, 20))
+		;
+	memset(pages, 0, sizeof(pages));
+	pages[frame - base] = 1;
+	cr_expect(guest_has_marks(&guest, ID, pages));
+}
+
+/* An entry that was cut where the slot was; it names all of where it is. */
+FixtureTest(merge, misses_none_of_an_entry_that_was_cut)
+{
+	const uint64_t entry = 0;
+	struct gln_source source = {.page_shift = 12 + 15, /* 64 lines */
+				    .kind = GLN_SOURCE_LIST,
+				    .order = GLN_SOURCE_HOST,
+				    .data = &entry,
+				    .nr = 1};
+	struct merge merge = {.sources = &source, .nr_sources = 1};
+
+	guest_log_slot(&guest, ID, 0, 30 * LINE_PAGES);
+	while (!merge.rest.count)
+		cr_assert_not(merge_lines(&merge, 10));
+	cr_assert_eq(gln_slot_move(guest.vm, ID, UINT64_C(30) * LINE_PAGES), 0);
+	gln_harvest_commit(guest_begin(&guest, ID));
+	while (!merge_lines(&merge, 10))
+		;
+	memset(pages, 0, sizeof(pages));
+	memset(pages, 1, (size_t)30 * LINE_PAGES);
+	cr_expect(guest_has_marks(&guest, ID, pages));
+}
+
 FixtureTest(merge, reads_an_entry_once_however_long_it_takes)
 {
 	uint64_t entry = 0;
