@@ -176,7 +176,7 @@ GLN_PUBLIC int gln_harvest_report(struct gln_harvest *harvest,
  *
  * A run is cut only where it was committed or aborted in part. The walk is over
  * what was not settled yet; it starts over after gln_harvest_rewind(), and
- *after a merge that brought something new.
+ * after a merge that brought something new.
  *
  * Context: the harvester.
  * Return: how many ranges were written; 0 at the end, or if @max_ranges is 0.

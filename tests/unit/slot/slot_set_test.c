@@ -26,12 +26,18 @@ static void setup(void)
 	memset(&set, 0, sizeof(set));
 }
 
-static void teardown(void)
+/* While they live: a set looks at all slots that are left. */
+static void remove_all(void)
 {
 	const struct slot_array *array;
 
 	while ((array = slot_array_get(&set)) && array->nr_slots)
 		glni_slot_set_remove(&set, array->slots[0]);
+}
+
+static void teardown(void)
+{
+	remove_all();
 	glni_slot_set_fini(&set, &memory.allocator);
 	cr_assert_eq(memory.nr_live, 0);
 }
@@ -122,6 +128,7 @@ FixtureTest(slot_set, a_slot_that_fits_between_two_is_not_an_overlap)
 	cr_assert_eq(slot_find(&set, 100), &between);
 	cr_assert_eq(slot_find(&set, 199), &between);
 	cr_assert_eq(slot_find(&set, 200), &b);
+	remove_all();
 }
 
 FixtureTest(slot_set, an_id_is_taken_once)
@@ -156,6 +163,7 @@ FixtureTest(slot_set, every_boundary_near_the_end_of_the_frames_is_exact)
 	cr_assert_null(slot_find(&set, NR_FRAMES));
 	cr_assert_null(slot_find(&set, UINT64_C(1) << 63));
 	cr_assert_null(slot_find(&set, UINT64_MAX));
+	remove_all();
 }
 
 FixtureTest(slot_set, one_slot_may_hold_every_frame)
