@@ -270,11 +270,11 @@ FixtureTest(view, views_overlap_and_allocate_nothing)
 
 /* Who waits for a view. */
 
-static int flip(void)
+static int harvest_by(enum gln_harvest_strategy strategy)
 {
 	const struct gln_harvest_params params = {
 		.struct_bytes = sizeof(params),
-		.strategy = GLN_HARVEST_FLIP,
+		.strategy = strategy,
 	};
 	struct gln_harvest *harvest;
 	const int err = gln_harvest_begin(guest.vm, 1, &params, &harvest);
@@ -282,16 +282,14 @@ static int flip(void)
 	return err ? err : (int)gln_harvest_commit(harvest);
 }
 
+static int flip(void)
+{
+	return harvest_by(GLN_HARVEST_FLIP);
+}
+
 static int exchange(void)
 {
-	const struct gln_harvest_params params = {
-		.struct_bytes = sizeof(params),
-		.strategy = GLN_HARVEST_EXCHANGE,
-	};
-	struct gln_harvest *harvest;
-	const int err = gln_harvest_begin(guest.vm, 1, &params, &harvest);
-
-	return err ? err : (int)gln_harvest_commit(harvest);
+	return harvest_by(GLN_HARVEST_EXCHANGE);
 }
 
 static int exchange_all(void)
