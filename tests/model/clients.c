@@ -32,6 +32,7 @@ enum {
 	NR_PAGES = 100, /* two words of one line */
 	MAX_SKEW = 64,
 	SPINS = 200, /* before the CPU is given to somebody else */
+	MIN_ROUNDS = 100,
 };
 
 /* What the threads share: a bitmap, and pages of a word for each thread. */
@@ -560,7 +561,7 @@ static const char *fence_name(const struct client *client,
 static void run_client(const struct client *client, enum fence_form fence,
 		       uint64_t ms)
 {
-	const uint64_t end = stress_now_ns() + stress_ms(ms);
+	const struct stress_soak soak = stress_soak(ms);
 	pthread_t threads[MAX_THREADS];
 	uint64_t round = 0;
 
@@ -571,7 +572,7 @@ static void run_client(const struct client *client, enum fence_form fence,
 		CHECK(!pthread_create(&threads[i], NULL, thread_main,
 				      (void *)i),
 		      "a thread can be made");
-	while (stress_now_ns() < end)
+	while (stress_goes_on(&soak, round >= MIN_ROUNDS))
 		run_round(++round);
 	gln_store_release(&rounds.round, UINT64_MAX);
 	for (unsigned int i = 0; i < client->nr_threads; i++)

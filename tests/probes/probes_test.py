@@ -22,7 +22,7 @@ SCRIPT = ROOT / "docs/bpftrace/harvest.bt"
 
 SKIP = 77
 LOOK_S = 2         # how long the tracer looks, once it has begun
-PATIENCE_S = 20    # how long it may take to begin, or to end
+PATIENCE_S = 60    # how long it may take to begin, or to end
 PROGRAM_MS = 60000 # longer than all that; it is stopped at the end
 
 ROW = re.compile(r"^\| `(\w+)` \| (`\w+`(?:, `\w+`)*) \|", re.M)

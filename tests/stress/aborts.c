@@ -101,10 +101,11 @@ static uint64_t run_round(struct ways *ways, struct guest_writers *writers,
 static uint64_t run_rounds(struct ways *ways, struct guest_writers *writers,
 			   const struct settings *settings)
 {
-	const uint64_t end = stress_now_ns() + stress_ms(settings->ms);
+	const struct stress_soak soak = stress_soak(settings->ms);
 	uint64_t lost = 0;
 
-	while (stress_now_ns() < end && !(settings->until_lost && lost))
+	while (stress_goes_on(&soak, ways->nr_pages && ways->nr_aborted) &&
+	       !(settings->until_lost && lost))
 		lost += run_round(ways, writers, settings);
 
 	return lost;

@@ -20,6 +20,7 @@ enum {
 	FOURTH_PAGES = 1000,
 	BASE = 0x7ffd,
 	NR_SLOTS = 4,
+	MIN_ROUNDS = 2, /* each mode */
 };
 
 /** struct settings - options, and their defaults. */
@@ -136,15 +137,26 @@ static uint64_t run_round(struct guest *guest, struct guest_writers *writers,
 	return lost;
 }
 
+static bool all_have_taken(const struct harvester *harvesters)
+{
+	for (size_t i = 0; i < NR_SLOTS; i++)
+		if (!harvesters[i].ways.nr_pages)
+			return false;
+
+	return true;
+}
+
 static uint64_t run_rounds(struct guest *guest, struct guest_writers *writers,
 			   struct harvester *harvesters,
 			   const struct settings *settings)
 {
-	const uint64_t end = stress_now_ns() + stress_ms(settings->ms);
+	const struct stress_soak soak = stress_soak(settings->ms);
 	bool manual = false;
 	uint64_t lost = 0;
 
-	while (stress_now_ns() < end) {
+	for (unsigned int round = 0; stress_goes_on(
+		     &soak, round >= MIN_ROUNDS && all_have_taken(harvesters));
+	     round++) {
 		CHECK(!gln_log_set_mode(guest->vm,
 					manual ? GLN_LOG_MANUAL_PROTECT : 0),
 		      "both modes are known");

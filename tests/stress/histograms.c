@@ -19,6 +19,7 @@
 enum {
 	NR_HARVESTERS = 3,
 	NR_PAGES = 5000,
+	MIN_DIRTY = 100, /* harvests that found something */
 };
 
 /** struct harvester - a thread, its slot, and what it did. */
@@ -130,11 +131,12 @@ int main(int argc, char **argv)
 	uint64_t ms = 1000, nr_reads = 0, nr_harvests = 0, nr_dirty = 0;
 	const struct stress_option options[] = {{"ms", .number = &ms}};
 	struct gln_histogram last[GLN_NR_STEPS] = {{0}};
-	uint64_t end_ns;
+	struct stress_soak soak;
 
 	stress_parse(argc, argv, options, ARRAY_SIZE(options));
 	start();
-	for (end_ns = stress_now_ns() + stress_ms(ms); stress_now_ns() < end_ns;
+	for (soak = stress_soak(ms);
+	     stress_goes_on(&soak, last[GLN_STEP_DELIVER].count >= MIN_DIRTY);
 	     nr_reads++)
 		read_all(last);
 	/* Relaxed: see harvest(). */

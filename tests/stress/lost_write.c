@@ -97,13 +97,19 @@ static void start_over(struct guest *guest)
 	guest_copy_all(guest, slot);
 }
 
+static bool has_happened(const struct settings *settings,
+			 const struct counts *counts)
+{
+	return counts->pages && (counts->aborted || !settings->abort_permille);
+}
+
 static void run_rounds(struct guest *guest, struct guest_writers *writers,
 		       const struct settings *settings, struct counts *counts)
 {
-	const uint64_t end = stress_now_ns() + stress_ms(settings->ms);
+	const struct stress_soak soak = stress_soak(settings->ms);
 	struct stress_random random = stress_random_from(settings->seed, 1000);
 
-	while (stress_now_ns() < end &&
+	while (stress_goes_on(&soak, has_happened(settings, counts)) &&
 	       !(settings->until_lost && counts->lost)) {
 		uint64_t lost;
 

@@ -271,9 +271,16 @@ static uint64_t stop_markers(const struct settings *settings)
 	return nr_marks;
 }
 
+static bool has_happened(const struct settings *settings,
+			 const struct tally *tally)
+{
+	return tally->nr_walked && tally->nr_aborted &&
+	       (tally->nr_shared || settings->workers == 1);
+}
+
 static uint64_t run(const struct settings *settings)
 {
-	const uint64_t end = stress_now_ns() + stress_ms(settings->ms);
+	const struct stress_soak soak = stress_soak(settings->ms);
 	struct stress_random random = stress_random_from(settings->seed, 1000);
 	struct gln_workers *workers;
 	struct tally tally = {0};
@@ -283,7 +290,8 @@ static uint64_t run(const struct settings *settings)
 	CHECK(!gln_workers_create((unsigned int)settings->workers, &workers),
 	      "workers");
 	start_markers(settings);
-	while (stress_now_ns() < end && !(settings->until_lost && lost))
+	while (stress_goes_on(&soak, has_happened(settings, &tally)) &&
+	       !(settings->until_lost && lost))
 		lost += run_round(settings, workers, &random, &tally);
 	nr_marks = stop_markers(settings);
 	gln_workers_destroy(workers);

@@ -99,7 +99,7 @@ static struct arena {
 	struct stress_random random;
 	uint64_t nr_rounds;
 	uint64_t nr_taken;
-	uint64_t nr_changes[3];
+	gln_word nr_changes[3]; /* unmaps, agings, splits */
 	uint64_t lost;
 } arena;
 
@@ -296,14 +296,14 @@ static void change(struct stress_random *random)
 	pthread_mutex_lock(&arena.vm);
 	if (what == 0) {
 		glni_radix_unmap(&arena.radix, &arena.slot, range);
-		arena.nr_changes[0]++;
+		gln_count(&arena.nr_changes[0], 1);
 	} else if (what < 6) {
 		glni_radix_age(&arena.radix, range);
-		arena.nr_changes[1]++;
+		gln_count(&arena.nr_changes[1], 1);
 	} else if (!pthread_mutex_trylock(&arena.harvest)) {
 		CHECK(!glni_radix_split(&arena.radix, range, RADIX_SPLIT_KEEP),
 		      "there is memory for tables");
-		arena.nr_changes[2]++;
+		gln_count(&arena.nr_changes[2], 1);
 		pthread_mutex_unlock(&arena.harvest);
 	}
 	pthread_mutex_unlock(&arena.vm);
@@ -539,9 +539,18 @@ static void end_threads(void)
 	pthread_join(arena.changer, NULL);
 }
 
+static bool has_happened(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(arena.nr_changes); i++)
+		if (!gln_load_relaxed(&arena.nr_changes[i]))
+			return false;
+
+	return arena.nr_taken;
+}
+
 static void run(void)
 {
-	const uint64_t end = stress_now_ns() + stress_ms(arena.settings.ms);
+	const struct stress_soak soak = stress_soak(arena.settings.ms);
 	const char *why = NULL;
 
 	init_radix();
@@ -555,7 +564,7 @@ static void run(void)
 	pthread_mutex_init(&arena.harvest, NULL);
 	arena.random = stress_random_from(arena.settings.seed, NR_VCPUS);
 	start_threads();
-	while (stress_now_ns() < end)
+	while (stress_goes_on(&soak, has_happened()))
 		round_of_logging();
 	end_threads();
 
@@ -610,7 +619,9 @@ int main(int argc, char **argv)
 	}
 	printf("%" PRIu64 " rounds, %" PRIu64 " pages taken, %" PRIu64
 	       " unmaps, %" PRIu64 " agings, %" PRIu64 " splits\n",
-	       arena.nr_rounds, arena.nr_taken, arena.nr_changes[0],
-	       arena.nr_changes[1], arena.nr_changes[2]);
+	       arena.nr_rounds, arena.nr_taken,
+	       gln_load_relaxed(&arena.nr_changes[0]),
+	       gln_load_relaxed(&arena.nr_changes[1]),
+	       gln_load_relaxed(&arena.nr_changes[2]));
 	return stress_verdict(arena.lost);
 }

@@ -31,6 +31,8 @@ enum {
 	MAX_THREADS = 16,
 	WORD_PAGES = 64,
 	MAX_PAUSE_NS = 200000,
+	STEP_MS = 100,
+	MIN_TURNS = 100, /* of each thread */
 };
 
 /** struct settings - options, and their defaults. */
@@ -59,7 +61,7 @@ struct worker {
 	uint32_t id;
 	struct stress_random random;
 	struct soft_vcpu *soft;
-	uint64_t turns;
+	gln_word turns;
 	uint64_t done; /* of these, what changed or took something */
 	uint64_t marks_in;
 };
@@ -232,15 +234,16 @@ static void mark(struct worker *worker)
 	CHECK(result == 0 || result == 1 || result == -ENOENT,
 	      "mark answered %d", result);
 	worker->marks_in += result == 1 ? 1 : 0;
-	if (worker->turns % 64 == 0)
+	if (gln_load_relaxed(&worker->turns) % 64 == 0)
 		worker->marks_in += gln_dirty_mark_range(
 			test.vm, (struct gln_range){any_frame(worker), 900});
 }
 
 static void store(struct worker *worker)
 {
-	const int err = soft_vcpu_store(worker->soft, any_frame(worker),
-					worker->id, worker->turns);
+	const int err =
+		soft_vcpu_store(worker->soft, any_frame(worker), worker->id,
+				gln_load_relaxed(&worker->turns));
 
 	CHECK(!err || err == -EFAULT, "a store answered %d", err);
 }
@@ -291,8 +294,8 @@ static void *worker_main(void *arg)
 		soft_vcpu_enter(worker->soft);
 	while (!gln_load_relaxed(&test.stop)) {
 		worker->role->work(worker);
-		worker->turns++;
-		if (worker->turns % 256 == 0)
+		gln_count(&worker->turns, 1);
+		if (gln_load_relaxed(&worker->turns) % 256 == 0)
 			sched_yield();
 	}
 	if (worker->soft)
@@ -332,6 +335,15 @@ static uint32_t start_all(struct worker *workers)
 	return nr;
 }
 
+static bool has_happened(const struct worker *workers, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		if (gln_load_relaxed(&workers[i].turns) < MIN_TURNS)
+			return false;
+
+	return read_stats().harvested_pages;
+}
+
 static void join_all(struct worker *workers, uint32_t nr)
 {
 	gln_store_relaxed(&test.stop, 1);
@@ -340,8 +352,8 @@ static void join_all(struct worker *workers, uint32_t nr)
 		if (workers[i].soft)
 			soft_vcpu_destroy(workers[i].soft);
 		printf("%-18s %" PRIu64 " turns, %" PRIu64 " did something\n",
-		       workers[i].role->name, workers[i].turns,
-		       workers[i].done);
+		       workers[i].role->name,
+		       gln_load_relaxed(&workers[i].turns), workers[i].done);
 	}
 }
 
@@ -415,6 +427,7 @@ int main(int argc, char **argv)
 		{"seed", &test.settings.seed, NULL},
 	};
 	static struct worker workers[MAX_THREADS];
+	struct stress_soak soak;
 	uint64_t lost;
 	uint32_t nr;
 
@@ -424,7 +437,9 @@ int main(int argc, char **argv)
 	make_vm();
 
 	nr = start_all(workers);
-	stress_sleep_ns(stress_ms(test.settings.ms));
+	soak = stress_soak(test.settings.ms);
+	while (stress_goes_on(&soak, has_happened(workers, nr)))
+		stress_sleep_ns(stress_ms(STEP_MS));
 	join_all(workers, nr);
 	harvest_rest();
 	printf("slot_swap on %s; seed %" PRIu64 "\n", test.settings.machine,

@@ -41,6 +41,7 @@ enum {
 	GFN = 0x77,
 	MAX_SKEW_SHIFT = 14,
 	SPINS = 1000, /* before the CPU is given to somebody else */
+	MIN_TRIALS = 100,
 };
 
 #define ON_ITS_OWN_LINE __attribute__((aligned(LINE_BYTES)))
@@ -261,12 +262,12 @@ static void try_once(bool enables, uint64_t trial, struct counts *counts)
 
 static void run_trials(const struct settings *settings, struct counts *counts)
 {
-	const uint64_t end = stress_now_ns() + stress_ms(settings->ms);
+	const struct stress_soak soak = stress_soak(settings->ms);
 	pthread_t vcpu;
 
 	CHECK(!pthread_create(&vcpu, NULL, vcpu_main, NULL),
 	      "a thread can be made");
-	while (stress_now_ns() < end &&
+	while (stress_goes_on(&soak, counts->trials >= MIN_TRIALS) &&
 	       !(settings->until_lost && counts->lost_entries))
 		try_once(settings->enable, counts->trials + 1, counts);
 	await(&shared.ready, counts->trials + 1);

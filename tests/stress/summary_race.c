@@ -38,6 +38,7 @@ enum {
 	 */
 	FAR_PAGES = 3 * 512 * 512,
 	LINE_PAGES = 512,
+	MIN_TAKEN = 1000, /* pages */
 };
 
 /** struct marker - what a thread has written and announced. */
@@ -242,12 +243,12 @@ static void start_markers(void)
 
 static void run_race(void)
 {
-	const uint64_t end = stress_now_ns() + stress_ms(race.settings.ms);
+	const struct stress_soak soak = stress_soak(race.settings.ms);
 
 	if (race.settings.pin)
 		stress_pin(0);
 	start_markers();
-	while (stress_now_ns() < end &&
+	while (stress_goes_on(&soak, race.taken >= MIN_TAKEN) &&
 	       !(race.settings.until_lost && race.lost))
 		harvest_and_check();
 

@@ -47,7 +47,7 @@ enum {
 	OTHER_BASE = BASE + NR_PAGES,
 	OTHER_PAGES = 100,
 	MUST_MARK = STRESS_TSAN ? 2000 : 20000, /* each marker, each time */
-	PATIENCE_MS = 10000,
+	PATIENCE_MS = 60000,
 	MUST_CHANGE = 5, /* slots; each takes some grace periods */
 };
 

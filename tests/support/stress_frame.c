@@ -213,6 +213,26 @@ void stress_sleep_ns(uint64_t ns)
 		continue;
 }
 
+/* Well below the time that a test case has. */
+enum { PATIENCE_MS = 90000 };
+
+struct stress_soak stress_soak(uint64_t ms)
+{
+	const uint64_t end_ns = stress_now_ns() + stress_ms(ms);
+
+	return (struct stress_soak){end_ns, end_ns + stress_ms(PATIENCE_MS)};
+}
+
+bool stress_goes_on(const struct stress_soak *soak, bool has_happened)
+{
+	const uint64_t now_ns = stress_now_ns();
+
+	if (now_ns >= soak->last_ns && !has_happened)
+		stress_fail("%d s more, and not all of it has happened",
+			    PATIENCE_MS / 1000);
+	return now_ns < soak->end_ns || !has_happened;
+}
+
 /* SplitMix64 (Steele, Lea, Flood 2014): any state will do as a seed. */
 static uint64_t mix(uint64_t x)
 {

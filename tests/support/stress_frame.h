@@ -92,6 +92,22 @@ uint64_t stress_now_ns(void);
 uint64_t stress_ms(uint64_t ms); /* in nanoseconds */
 void stress_sleep_ns(uint64_t ns);
 
+/**
+ * struct stress_soak - how long to go on: for the time asked for, and longer
+ * where the machine is so busy that there was nothing to see in it.
+ */
+struct stress_soak {
+	uint64_t end_ns;
+	uint64_t last_ns;
+};
+
+struct stress_soak stress_soak(uint64_t ms);
+/**
+ * stress_goes_on() - false when the time is up and @has_happened; fails if that
+ * does not come true for long.
+ */
+bool stress_goes_on(const struct stress_soak *soak, bool has_happened);
+
 /** struct stress_random - a stream of numbers; one thread's own. */
 struct stress_random {
 	uint64_t state;
