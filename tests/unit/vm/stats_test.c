@@ -541,6 +541,21 @@ FixtureTest(stats, a_record_counts_lines_that_the_summary_named_in_vain)
 	cr_assert_eq(report.empty_lines, 0);
 }
 
+FixtureTest(stats, a_harvest_of_nothing_delivers_what_is_merged_into_it)
+{
+	const unsigned char bits = 3;
+	struct gln_source source = {.page_shift = 12, .data = &bits, .nr = 8};
+	struct gln_harvest *harvest;
+
+	guest_log_slot(&guest, 1, 0, 1000);
+	gln_harvest_commit(guest_begin(&guest, 1));
+	cr_assert_eq(histogram_of(GLN_STEP_DELIVER).count, 0);
+	harvest = guest_begin(&guest, 1);
+	cr_assert_eq(gln_harvest_merge_sources(harvest, &source, 1), 0);
+	gln_harvest_commit(harvest);
+	cr_assert_eq(histogram_of(GLN_STEP_DELIVER).count, 1);
+}
+
 /* A VM of its own: its backend has no flush. */
 Test(stats, the_steps_of_a_record_add_up_where_one_is_missing)
 {

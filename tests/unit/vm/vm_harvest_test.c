@@ -655,6 +655,31 @@ Test(vm_harvest, is_not_shared_when_there_is_little_to_do)
 	stop();
 }
 
+/* Workers have no part in a harvest of nothing, until it holds something. */
+Test(vm_harvest, is_shared_for_what_was_merged_into_it)
+{
+	static uint8_t all[FIRST_PAGES / 8];
+	struct gln_source source = {
+		.page_shift = 12,
+		.data = all,
+		.nr = FIRST_PAGES / 8 * 8,
+	};
+	struct gln_vm_harvest *harvest;
+
+	start(0, 2, 0);
+	memset(all, 0xff, sizeof(all));
+	harvest = begin(GLN_HARVEST_EXCHANGE);
+	cr_assert_eq(gln_harvest_merge_sources(
+			     gln_vm_harvest_slot(harvest, slots[0].id), &source,
+			     1),
+		     0);
+	see_all(harvest);
+	cr_expect(report_of(harvest).is_shared);
+	cr_expect_eq(test_pages_count(seen, 0, NR_FRAMES), source.nr);
+	cr_expect_eq(gln_vm_harvest_commit(harvest), source.nr);
+	stop();
+}
+
 Test(vm_harvest, settles_in_part_slot_by_slot)
 {
 	struct gln_vm_harvest *harvest;
