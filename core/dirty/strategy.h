@@ -28,7 +28,7 @@ enum {
 	/* A grace period, as long as none was waited for. */
 	FIRST_GRACE_NS = 10000,
 	/* One part in so many of what is spent is for trials. */
-	TRIAL_SHARE = 32,
+	TRIAL_SHARE = 64,
 };
 
 /** struct cost - of one of the two, lines apart. */
