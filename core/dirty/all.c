@@ -5,6 +5,7 @@
  */
 #include "core/dirty/all.h"
 
+#include "core/dirty/arm.h"
 #include "core/dirty/harvest.h"
 #include "core/wp/join.h"
 #include "core/wp/price.h"

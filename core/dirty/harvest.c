@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * harvest.c - take, protect, flush; and what becomes of it.
+ * harvest.c - begin, take; and what becomes of what was taken. See arm.c.
  */
 #include "core/dirty/harvest.h"
 
 #include "core/base/memory.h"
 #include "core/base/probe.h"
+#include "core/dirty/arm.h"
 
 enum {
 	/* Pages looked at between two readings of the budget: 8 GiB of 4 KiB.
 	 */
 	WINDOW_PAGES = 64 * SUMMARY_WORD_PAGES,
 };
-
-static bool has_cap(const struct gln_harvest *harvest, uint32_t cap)
-{
-	return harvest->backend && (harvest->backend->ops->caps & cap);
-}
 
 struct gln_harvest *glni_harvest_start(struct slot *slot,
 				       struct gln_backend *backend,
@@ -50,7 +46,7 @@ int glni_harvest_collect(struct gln_harvest *harvest, uint64_t first,
 	uint64_t start_ns;
 	int err;
 
-	if (!has_cap(harvest, GLN_CAP_COLLECT))
+	if (!harvest_has_cap(harvest, GLN_CAP_COLLECT))
 		return 0;
 
 	start_ns = gln_plat_now_ns();
@@ -191,190 +187,6 @@ static int take_marks(struct gln_harvest *harvest,
 	return 0;
 }
 
-/* GLN_BREAK_SPAN: each run without its last page. Returns how many are left. */
-static size_t cut_runs(struct gln_range *runs, size_t nr)
-{
-	size_t left = 0;
-
-	for (size_t i = 0; i < nr; i++)
-		if (--runs[i].count)
-			runs[left++] = runs[i];
-
-	return left;
-}
-
-int glni_harvest_protect(struct gln_harvest *harvest, struct gln_range *runs,
-			 size_t nr, uint64_t *nr_calls)
-{
-	if (GLN_BREAK_NO_PROTECT || !has_cap(harvest, GLN_CAP_PROTECT))
-		return 0;
-	if (GLN_BREAK_SPAN) {
-		nr = cut_runs(runs, nr);
-		if (!nr)
-			return 0;
-	}
-
-	++*nr_calls;
-	return harvest->backend->ops->protect(harvest->backend,
-					      &harvest->slot->face, runs, nr);
-}
-
-/* Have the backend protect the first @nr of our runs. */
-static int protect_runs(struct gln_harvest *harvest, size_t nr)
-{
-	return glni_harvest_protect(harvest, harvest->runs, nr,
-				    &harvest->report.protect_calls);
-}
-
-uint64_t glni_harvest_max_gap(const struct gln_harvest *harvest)
-{
-	return has_cap(harvest, GLN_CAP_GAPS)
-		       ? glni_price_max_gap(&harvest->backend->prices,
-					    RUNS_A_CALL)
-		       : 0;
-}
-
-/* Protect every run of the snapshot; note it in the flush plan. */
-static int protect(struct gln_harvest *harvest)
-{
-	const gln_gfn base = harvest->slot->face.base;
-	struct gln_harvest_report *const report = &harvest->report;
-	struct join_walk walk;
-	size_t nr;
-	int err;
-
-	glni_joins_start(&walk, &harvest->log->snap, harvest->log->live->kernel,
-			 glni_harvest_max_gap(harvest));
-	while ((nr = glni_joins_next(&walk, base, harvest->runs,
-				     RUNS_A_CALL))) {
-		for (size_t i = 0; i < nr; i++)
-			glni_flush_add(&harvest->flush, harvest->runs[i],
-				       harvest->max_flush_ranges);
-		report->nr_runs += nr;
-		report->gap_pages = walk.gap_pages;
-		report->nr_pages = harvest->flush.nr_pages - walk.gap_pages;
-		err = protect_runs(harvest, nr);
-		if (err)
-			return err;
-	}
-
-	return 0;
-}
-
-static int flush(struct gln_harvest *harvest)
-{
-	if (GLN_BREAK_NO_FLUSH || !has_cap(harvest, GLN_CAP_FLUSH))
-		return 0;
-
-	harvest->report.flushes++;
-	harvest->report.flush_ranges = harvest->flush.nr_ranges;
-	dirty_count(&harvest->stats->flushes, 1);
-	dirty_count(&harvest->stats->flush_ranges, harvest->flush.nr_ranges);
-	if (harvest->flush.whole_slot)
-		dirty_count(&harvest->stats->whole_slot_flushes, 1);
-	return harvest->backend->ops->flush(
-		harvest->backend, &harvest->slot->face, &harvest->flush);
-}
-
-/* An empty plan, and how long it may get. */
-static void start_flush(struct gln_harvest *harvest)
-{
-	harvest->max_flush_ranges =
-		harvest->backend
-			? glni_price_flush_ranges(&harvest->backend->prices)
-			: GLN_FLUSH_RANGES;
-	glni_flush_start(&harvest->flush);
-}
-
-static int arm(struct gln_harvest *harvest, uint64_t *now_ns)
-{
-	struct gln_harvest_report *const report = &harvest->report;
-	const uint64_t taken_ns = *now_ns;
-	uint64_t protected_ns;
-	int err;
-
-	start_flush(harvest);
-	err = protect(harvest);
-	protected_ns = gln_plat_now_ns();
-	report->protect_ns = dirty_time(harvest->stats, GLN_STEP_PROTECT,
-					taken_ns, protected_ns);
-	PROBE3(protect, harvest, report->nr_runs, report->protect_ns);
-	*now_ns = protected_ns;
-	if (err || !harvest->flush.nr_pages || !has_cap(harvest, GLN_CAP_FLUSH))
-		return err;
-
-	err = flush(harvest);
-	*now_ns = gln_plat_now_ns();
-	report->flush_ns = dirty_time(harvest->stats, GLN_STEP_FLUSH,
-				      protected_ns, *now_ns);
-	PROBE3(flush, harvest, report->flush_ranges, report->flush_ns);
-	return err;
-}
-
-/*
- * Protect and flush, counting what was asked of the backend, work or not. The
- * clock is at *@now_ns, before and after.
- */
-static int arm_and_count(struct gln_harvest *harvest, uint64_t *now_ns)
-{
-	int err;
-
-	if (harvest->is_empty ||
-	    !has_cap(harvest, GLN_CAP_PROTECT | GLN_CAP_FLUSH))
-		return 0;
-
-	err = arm(harvest, now_ns);
-	dirty_count(&harvest->stats->harvested_runs, harvest->report.nr_runs);
-	dirty_count(&harvest->stats->gap_pages, harvest->report.gap_pages);
-	dirty_count(&harvest->stats->protect_calls,
-		    harvest->report.protect_calls);
-	return err;
-}
-
-struct gln_harvest *glni_rearm_start(struct slot *slot,
-				     struct gln_backend *backend,
-				     struct dirty_stats *stats)
-{
-	struct gln_harvest *const harvest = &slot->log->harvest;
-
-	harvest->backend = backend;
-	harvest->slot = slot;
-	harvest->stats = stats;
-	start_flush(harvest);
-
-	return harvest;
-}
-
-int glni_rearm(struct gln_harvest *harvest, uint64_t page, uint64_t mask)
-{
-	const gln_gfn first = harvest->slot->face.base + page;
-	size_t nr = 0;
-	int err;
-
-	while (mask) {
-		harvest->runs[nr] = run_take(&mask, first);
-		glni_flush_add_any(&harvest->flush, harvest->runs[nr],
-				   harvest->max_flush_ranges);
-		nr++;
-	}
-	harvest->report.protect_calls = 0;
-	err = protect_runs(harvest, nr);
-	dirty_count(&harvest->stats->protect_calls,
-		    harvest->report.protect_calls);
-
-	return err;
-}
-
-int glni_rearm_flush(struct gln_harvest *harvest)
-{
-	return harvest->flush.nr_pages ? flush(harvest) : 0;
-}
-
-int glni_harvest_flush(struct gln_harvest *harvest)
-{
-	return flush(harvest);
-}
-
 int glni_harvest_fail(struct gln_harvest *harvest, int err)
 {
 	PROBE2(fail, harvest, err);
@@ -425,7 +237,7 @@ int glni_harvest_take(struct gln_harvest *harvest,
 	if (!err && is_whole(params))
 		note_take(harvest, report->take_ns - report->collect_ns);
 	if (!err)
-		err = arm_and_count(harvest, &now_ns);
+		err = glni_harvest_arm(harvest, &now_ns);
 	if (err)
 		return glni_harvest_fail(harvest, err);
 
@@ -459,7 +271,7 @@ int glni_harvest_clear(struct gln_harvest *harvest)
 		glni_fence_heavy(harvest->log->live->fence);
 
 	now_ns = gln_plat_now_ns();
-	err = arm_and_count(harvest, &now_ns);
+	err = glni_harvest_arm(harvest, &now_ns);
 	if (err)
 		return glni_harvest_fail(harvest, err);
 

@@ -34,37 +34,9 @@ void glni_harvest_take_bits(struct gln_harvest *harvest, uint64_t word,
 /** glni_harvest_clear() - protect and flush what these took; forget it. */
 int glni_harvest_clear(struct gln_harvest *harvest);
 
-/**
- * glni_rearm_start() - for pages that a ring reported, and that are in no
- * snapshot: protect them in steps, then flush once.
- * glni_rearm() - protect the pages of @mask, bit 0 being page @page of the
- * slot. glni_rearm_flush() - flush all that were named.
- *
- * The slot is claimed and logged. On failure some may have been protected.
- */
-struct gln_harvest *glni_rearm_start(struct slot *slot,
-				     struct gln_backend *backend,
-				     struct dirty_stats *stats);
-int glni_rearm(struct gln_harvest *harvest, uint64_t page, uint64_t mask);
-int glni_rearm_flush(struct gln_harvest *harvest);
-
 /** glni_harvest_wants_flip() - is that cheaper, or what @params say? */
 bool glni_harvest_wants_flip(const struct gln_harvest *harvest,
 			     const struct gln_harvest_params *params);
-
-/**
- * glni_harvest_protect() - have the backend protect @nr runs of frames, which
- * may be changed; add to *@nr_calls. glni_harvest_flush() - carry out the plan.
- */
-int glni_harvest_protect(struct gln_harvest *harvest, struct gln_range *runs,
-			 size_t nr, uint64_t *nr_calls);
-int glni_harvest_flush(struct gln_harvest *harvest);
-
-/**
- * glni_harvest_max_gap() - clean pages between two runs that are protected
- * rather than left out: 0 but where the backend can and prices say so.
- */
-uint64_t glni_harvest_max_gap(const struct gln_harvest *harvest);
 
 /** glni_harvest_fail() - a copy failed: put everything back. Returns @err. */
 int glni_harvest_fail(struct gln_harvest *harvest, int err);

@@ -20,7 +20,7 @@
 
 #include <glean/ring.h>
 
-#include "core/dirty/harvest.h"
+#include "core/dirty/arm.h"
 
 /** struct ring_entry - a gln_ring_entry, as several threads use it. */
 struct ring_entry {

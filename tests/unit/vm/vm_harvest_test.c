@@ -669,10 +669,10 @@ Test(vm_harvest, is_shared_for_what_was_merged_into_it)
 	start(0, 2, 0);
 	memset(all, 0xff, sizeof(all));
 	harvest = begin(GLN_HARVEST_EXCHANGE);
-	cr_assert_eq(gln_harvest_merge_sources(
-			     gln_vm_harvest_slot(harvest, slots[0].id), &source,
-			     1),
-		     0);
+	cr_assert_eq(
+		gln_harvest_merge_sources(
+			gln_vm_harvest_slot(harvest, slots[0].id), &source, 1),
+		0);
 	see_all(harvest);
 	cr_expect(report_of(harvest).is_shared);
 	cr_expect_eq(test_pages_count(seen, 0, NR_FRAMES), source.nr);
