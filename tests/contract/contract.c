@@ -41,9 +41,9 @@ enum {
 	TOP_PAGES = 77, /* these end where frames end */
 	NR_WRITERS = 2,
 	/* What a sanitizer looks for, it sees in the first few. */
-	NR_ITERATIONS = STRESS_TSAN || STRESS_ASAN ? 3 : 8,
+	NR_ITERATIONS = STRESS_TSAN || STRESS_ASAN ? 3 : 5,
 	NR_EXACT = STRESS_TSAN || STRESS_ASAN ? 2 : 3,
-	NR_TOGGLES = STRESS_TSAN || STRESS_ASAN ? 6 : 20,
+	NR_TOGGLES = STRESS_TSAN || STRESS_ASAN ? 6 : 12,
 	MIN_STORES = 256,
 	ITERATION_MS = 10,
 };

@@ -40,7 +40,8 @@ enum {
 	SLOT_ID = 1,
 	GFN = 0x77,
 	MAX_SKEW_SHIFT = 14,
-	SPINS = 1000, /* before the CPU is given to somebody else */
+	/* Before the CPU is given to somebody else: both must have one. */
+	SPINS = 20000,
 	MIN_TRIALS = 100,
 };
 
