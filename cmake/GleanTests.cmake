@@ -3,7 +3,7 @@
 # path below tests/, with a time limit. One that cannot run here exits 77, its
 # last line saying why: "skip: REASON". Skips are listed by tests/run.sh.
 
-set(GLN_TEST_SECONDS 400) # longer than any takes on a busy machine: it hangs
+set(GLN_TEST_SECONDS 900) # longer than any takes on a busy machine: it hangs
 set(GLN_SKIP_CODE 77)
 
 # A sanitizer that finds something must abort: Criterion takes a test that only

@@ -88,14 +88,13 @@ compile_commands()
 }
 
 # Without --library=posix: that of cppcheck 2.10 knows neither mmap of no file
-# nor munmap of a part. TestSuite is a macro of Criterion's.
+# nor munmap of a part.
 lane_cppcheck()
 {
 	compile_commands || return
 	mkdir -p "$build/cppcheck"
 	cppcheck -q -j "$jobs" --project="$build/each/compile_commands.json" \
 		--cppcheck-build-dir="$build/cppcheck" --std=c11 \
-		-D'TestSuite(...)=' \
 		--enable=warning,performance,portability --inline-suppr \
 		--suppressions-list="$tree/cmake/cppcheck.txt" \
 		--error-exitcode=1

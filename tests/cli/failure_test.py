@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 
-from support import (GUEST, GUEST_MIB, check, clean_environment, finish,
+from support import (GUEST, GUEST_MIB, PATIENCE, check, clean_environment, finish,
                      glean, glean_path, is_sanitized, saboteur_path)
 
 # A guest that is surely written while it is copied.
@@ -106,7 +106,7 @@ def check_signals():
         while line and not line.startswith("round "):
             line = job.stderr.readline()
         job.send_signal(number)
-        out, err = job.communicate(timeout=60)
+        out, err = job.communicate(timeout=PATIENCE)
         check(job.returncode == 128 + number, f"{name}: 128 and its number",
               job.returncode, err)
         check(out == "", f"{name}: no half answer", out)

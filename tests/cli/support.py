@@ -12,8 +12,9 @@ import os
 import subprocess
 import sys
 
-# Seconds after which a command counts as hung: sanitizers are slow.
-PATIENCE = 120
+# Seconds after which a command counts as hung: sanitizers are slow, and so is a
+# machine that others use too.
+PATIENCE = 600
 
 _failures = []
 _checks = 0

@@ -214,7 +214,7 @@ void stress_sleep_ns(uint64_t ns)
 }
 
 /* Well below the time that a test case has. */
-enum { PATIENCE_MS = 90000 };
+enum { PATIENCE_MS = 300000 };
 
 struct stress_soak stress_soak(uint64_t ms)
 {

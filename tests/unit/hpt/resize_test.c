@@ -43,8 +43,6 @@ static bool is_copied(void)
 	return gln_load_relaxed(&hpt_table(rig.mmu)->before);
 }
 
-TestSuite(resize, .timeout = 120);
-
 Test(resize, only_orders_that_there_are_can_be_prepared)
 {
 	rig_open(GLN_HPT_ISA_2_07, 18);

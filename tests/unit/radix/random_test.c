@@ -260,8 +260,6 @@ static void step(void)
 	}
 }
 
-TestSuite(random, .timeout = 100);
-
 Test(random, anything_in_any_order_loses_no_write)
 {
 	for (enum rig_kind kind = 0; kind < RIG_KINDS; kind++) {

@@ -386,8 +386,6 @@ static void expect_truth(uint64_t seed, uint32_t caps, unsigned int nr_workers,
 	require(all_is_marked(), "seed %" PRIu64 ": something is left", seed);
 }
 
-TestSuite(vm_harvest, .timeout = 100);
-
 Test(vm_harvest, by_any_number_of_workers_is_the_truth)
 {
 	static const uint32_t all_caps[] = {
